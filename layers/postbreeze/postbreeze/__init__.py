@@ -1,0 +1,1 @@
+"""Postbreeze: a scheduler for social posts whose cancelled posts never go out."""

@@ -1,0 +1,207 @@
+"""Creating a post: a draft, one that waits for approval, or one that is scheduled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from postbreeze.domain import ids, lifecycle
+from postbreeze.domain.access import AUTHORS, ApiKey
+from postbreeze.domain.documents import post_document
+from postbreeze.domain.errors import (
+    Detail,
+    NotFoundError,
+    UnavailableError,
+    ValidationError,
+)
+from postbreeze.domain.post import AccountStatus, Post, PostDraft, SocialAccount
+from postbreeze.operations import gate
+from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
+from postbreeze.operations.arm import Arm
+from postbreeze.operations.effects import Effects
+from postbreeze.operations.ports import (
+    AnswerExistsError,
+    Clock,
+    Directory,
+    MembershipGuard,
+    PostStore,
+    Randomness,
+    StoredAnswer,
+    Together,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateCommand:
+    """A client's wish for a post."""
+
+    key_digest: str
+    draft: PostDraft
+    idempotency: Idempotency | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreatePost:
+    """Creates a post and arms it if it has a time."""
+
+    posts: PostStore
+    directory: Directory
+    arm: Arm
+    effects: Effects
+    together: Together
+    clock: Clock
+    randomness: Randomness
+
+    def __call__(self, command: CreateCommand) -> Answer:
+        """Create, and answer with the post.
+
+        The first commit is the acceptance: from there on the post will be armed even if this
+        process dies or the scheduler is down, in which case ``pendingWorkflowId`` is still set in
+        the answer and the reconciler completes it.
+
+        Raises:
+            RefusalError: Not allowed or malformed; nothing was written.
+            UnavailableError: The database did not answer; with an ``Idempotency-Key`` the request
+                can be repeated without making a second post.
+        """
+        now = self.clock.now()
+        draft = command.draft
+        first = draft.targets[0].social_account_id
+        key, workspace_id, *stored = self._read(command, first)
+        key = gate.usable(key, now)
+        if stored and stored[0] is not None and command.idempotency is not None:
+            return self._repeat(stored[0], command.idempotency, key)
+        if workspace_id is None or not key.reaches(workspace_id):
+            raise NotFoundError
+        account_ids = {wanted.social_account_id for wanted in draft.targets}
+        member, accounts = self.directory.member_and_accounts(
+            workspace_id, key.owner_user_id, account_ids
+        )
+        member = gate.permitted(member, AUTHORS)
+        _check(draft, accounts, now)
+        change = lifecycle.create(
+            draft,
+            post_id=ids.new_id(ids.POST, now, self.randomness.token(10)),
+            workspace_id=workspace_id,
+            platforms={account.id: account.platform for account in accounts.values()},
+            author=key.owner_user_id,
+            role=member.role,
+            now=now,
+        )
+        post = change.after
+        is_final = post.pending_workflow_id is None
+        try:
+            self.posts.commit(
+                change,
+                guard=MembershipGuard(
+                    workspace_id=workspace_id, user_id=key.owner_user_id, roles=AUTHORS
+                ),
+                answer=to_store(
+                    command.idempotency,
+                    key_digest=key.digest,
+                    post_id=post.id,
+                    now=now,
+                    answer=_answer(post) if is_final else None,
+                ),
+            )
+        except AnswerExistsError as taken:
+            if command.idempotency is None:
+                raise
+            return self._repeat(taken.answer, command.idempotency, key)
+        self.effects.attempt(replace(change, effects=()))
+        if is_final:
+            return _answer(post)
+        return self._armed(post, command, key)
+
+    def _armed(self, post: Post, command: CreateCommand, key: ApiKey) -> Answer:
+        answer = _answer(self.arm.attempt(post, actor=key.owner_user_id))
+        final = to_store(
+            command.idempotency,
+            key_digest=key.digest,
+            post_id=post.id,
+            now=self.clock.now(),
+            answer=answer,
+        )
+        if final is not None:
+            try:
+                self.posts.complete(final)
+            except UnavailableError as error:
+                # The post is made; a repeated request will be answered from it.
+                self.effects.telemetry.warn(
+                    "answer left running", post_id=post.id, error=repr(error)
+                )
+        return answer
+
+    def _read(
+        self, command: CreateCommand, account_id: str
+    ) -> tuple[ApiKey | None, str | None, *tuple[StoredAnswer | None, ...]]:
+        idempotency = command.idempotency
+        return self.together.run(  # type: ignore[return-value]  # results of mixed types
+            lambda: self.directory.key(command.key_digest),
+            lambda: self.directory.workspace_of_account(account_id),
+            *(
+                []
+                if idempotency is None
+                else [lambda: self.posts.answer(command.key_digest, idempotency.key)]
+            ),
+        )
+
+    def _repeat(
+        self, stored: StoredAnswer, idempotency: Idempotency, key: ApiKey
+    ) -> Answer:
+        answer = replay(stored, idempotency, self.clock.now())
+        if answer is None:
+            # The first request died after its commit: its post is the one to answer with.
+            post = gate.visible(self.posts.read(stored.post_id), key)
+            answer = replace(_answer(post), replayed=True)
+        gate.permitted(
+            self.directory.member(str(answer.body["workspaceId"]), key.owner_user_id),
+            AUTHORS,
+        )
+        return answer
+
+
+def _answer(post: Post) -> Answer:
+    return Answer(status=201, body=post_document(post))
+
+
+def _check(
+    draft: PostDraft, accounts: Mapping[str, SocialAccount], now: datetime
+) -> None:
+    """Raise ``ValidationError`` with every fault that the accounts and times have."""
+    if draft.flat_shape:
+        listed, account_field = "platforms", "accountId"
+        time_field, draft_time_field = "scheduledFor", "draftScheduledFor"
+    else:
+        listed, account_field = "targets", "socialAccountId"
+        time_field, draft_time_field = "scheduledAt", "draftScheduledAt"
+    details = []
+    seen: set[str] = set()
+    for index, wanted in enumerate(draft.targets):
+        path = f"{listed}.{index}.{account_field}"
+        account = accounts.get(wanted.social_account_id)
+        if wanted.social_account_id in seen:
+            details.append(Detail(path, "names an account that is listed before"))
+        elif account is None:
+            details.append(
+                Detail(path, "is not an account of the first account's workspace")
+            )
+        elif account.status is not AccountStatus.ACTIVE:
+            details.append(
+                Detail(path, f"is an account that is {account.status}, not ACTIVE")
+            )
+        seen.add(wanted.social_account_id)
+    for path, at in (
+        (time_field, draft.scheduled_for),
+        (draft_time_field, draft.draft_scheduled_for),
+    ):
+        fault = None if at is None else lifecycle.fault_of_time(at, now)
+        if fault is not None:
+            details.append(Detail(path, fault))
+    if draft.scheduled_for is not None and draft.draft_scheduled_for is not None:
+        details.append(
+            Detail(draft_time_field, f"cannot be given together with {time_field}")
+        )
+    if details:
+        raise ValidationError(details)

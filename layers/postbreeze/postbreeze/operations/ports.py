@@ -1,0 +1,380 @@
+"""What the operations need of the world.
+
+Every adapter raises ``UnavailableError`` where its service failed, timed out or throttled after its
+own bounded retries; then it is unknown whether the call took effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from postbreeze.domain.access import ApiKey, Member, Role, Workspace
+from postbreeze.domain.changes import ArmSchedule, Change, PublishTarget, ResolveTarget
+from postbreeze.domain.errors import PostbreezeError
+from postbreeze.domain.events import Event
+from postbreeze.domain.post import Post, SocialAccount
+from postbreeze.domain.webhook import Delivery, Endpoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipGuard:
+    """A condition of a commit: the user is still a member with one of these roles."""
+
+    workspace_id: str
+    user_id: str
+    roles: frozenset[Role]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """What was answered to a request that carried an ``Idempotency-Key``.
+
+    ``body`` is None while the first request is still running; ``expires_at`` is 24 hours on.
+    """
+
+    key_digest: str
+    idempotency_key: str
+    request_digest: str
+    post_id: str
+    created_at: datetime
+    expires_at: datetime
+    status: int | None = None
+    body: Mapping[str, Any] | None = None
+
+
+class AccessLostError(PostbreezeError):
+    """A commit's membership guard did not hold; nothing was written."""
+
+
+class AnswerExistsError(PostbreezeError):
+    """A commit's idempotency key was taken; nothing was written."""
+
+    def __init__(self, answer: StoredAnswer) -> None:
+        """Keep the answer that stands."""
+        super().__init__("the idempotency key is taken")
+        self.answer = answer
+
+
+class PostStore(Protocol):
+    """Posts with their targets, events and stored answers."""
+
+    def read(self, post_id: str) -> Post | None:
+        """Read a post with its targets, strongly consistent, soft-deleted ones too."""
+        ...
+
+    def commit(
+        self,
+        change: Change,
+        *,
+        guard: MembershipGuard | None = None,
+        answer: StoredAnswer | None = None,
+    ) -> None:
+        """Write all of a change, its events, and ``answer`` if given, or nothing.
+
+        ``answer`` must be the first under its key.
+
+        Raises:
+            LostRaceError: A row it was decided on has changed.
+            AccessLostError: The guard does not hold.
+            AnswerExistsError: The idempotency key is taken.
+            UnavailableError: It may or may not have been committed.
+        """
+        ...
+
+    def answer(self, key_digest: str, idempotency_key: str) -> StoredAnswer | None:
+        """Read the stored answer of a key, strongly consistent; expired ones do not count."""
+        ...
+
+    def complete(self, answer: StoredAnswer) -> None:
+        """Replace a running answer by its final form; repeating it is harmless."""
+        ...
+
+    def event(self, post_id: str, event_id: str) -> Event | None:
+        """Read one event, strongly consistent."""
+        ...
+
+    def timeline(self, post_id: str) -> Sequence[Event]:
+        """Read all events of a post, oldest first."""
+        ...
+
+    def fanned_out(self, event: Event, *, expires_at: datetime) -> None:
+        """Take an event off the pending index and let it expire; repeating it is harmless."""
+        ...
+
+    def due_posts(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return ids of posts whose ``attention_at`` has come, longest waiting first."""
+        ...
+
+    def pending_events(self, before: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Return (post id, event id) of events pending since before that moment, oldest first."""
+        ...
+
+
+class Directory(Protocol):
+    """Keys, members, workspaces and social accounts."""
+
+    def key(self, digest: str) -> ApiKey | None:
+        """Read a key by its digest, strongly consistent."""
+        ...
+
+    def member(self, workspace_id: str, user_id: str) -> Member | None:
+        """Read a membership, strongly consistent."""
+        ...
+
+    def workspace_of_account(self, account_id: str) -> str | None:
+        """Return where an account is connected."""
+        ...
+
+    def account(self, workspace_id: str, account_id: str) -> SocialAccount | None:
+        """Read one account, strongly consistent."""
+        ...
+
+    def member_and_accounts(
+        self, workspace_id: str, user_id: str, account_ids: Collection[str]
+    ) -> tuple[Member | None, Mapping[str, SocialAccount]]:
+        """Read a membership and a workspace's accounts together, strongly consistent."""
+        ...
+
+
+class Registry(Protocol):
+    """What an operator writes; every add raises ``LostRaceError`` if the row exists."""
+
+    def add_workspace(self, workspace: Workspace) -> None:
+        """Add a workspace."""
+        ...
+
+    def workspace(self, workspace_id: str) -> Workspace | None:
+        """Read a workspace."""
+        ...
+
+    def put_member(self, member: Member) -> None:
+        """Add a member or change a role."""
+        ...
+
+    def remove_member(self, workspace_id: str, user_id: str) -> None:
+        """End a membership; repeating it is harmless."""
+        ...
+
+    def add_key(self, key: ApiKey) -> None:
+        """Add a key."""
+        ...
+
+    def keys_of(self, owner_user_id: str) -> Sequence[ApiKey]:
+        """List a user's keys, revoked ones too."""
+        ...
+
+    def replace_key(self, key: ApiKey, *, expected_revision: int) -> None:
+        """Write a changed key, such as a revoked one.
+
+        Raises:
+            LostRaceError: It has changed meanwhile.
+        """
+        ...
+
+    def add_account(self, account: SocialAccount) -> None:
+        """Add a social account."""
+        ...
+
+    def accounts(self, workspace_id: str) -> Sequence[SocialAccount]:
+        """List a workspace's accounts."""
+        ...
+
+    def replace_account(
+        self, account: SocialAccount, *, expected_revision: int
+    ) -> None:
+        """Write a changed account.
+
+        Raises:
+            LostRaceError: It has changed meanwhile.
+        """
+        ...
+
+
+class WebhookStore(Protocol):
+    """Endpoints and deliveries."""
+
+    def add_endpoint(self, endpoint: Endpoint) -> None:
+        """Add an endpoint; raises ``LostRaceError`` if it exists."""
+        ...
+
+    def endpoints(self, workspace_id: str) -> Sequence[Endpoint]:
+        """List a workspace's endpoints, strongly consistent."""
+        ...
+
+    def endpoint(self, workspace_id: str, endpoint_id: str) -> Endpoint | None:
+        """Read one endpoint, strongly consistent."""
+        ...
+
+    def replace_endpoint(self, endpoint: Endpoint, *, expected_revision: int) -> None:
+        """Write a changed endpoint.
+
+        Raises:
+            LostRaceError: It has changed meanwhile.
+        """
+        ...
+
+    def add_delivery(self, delivery: Delivery) -> bool:
+        """Add a delivery; False where it exists already, which is then left as it is."""
+        ...
+
+    def delivery(self, endpoint_id: str, delivery_id: str) -> Delivery | None:
+        """Read one delivery, strongly consistent."""
+        ...
+
+    def deliveries(self, endpoint_id: str, limit: int) -> Sequence[Delivery]:
+        """List an endpoint's deliveries, newest first."""
+        ...
+
+    def replace_delivery(self, delivery: Delivery, *, expected_revision: int) -> None:
+        """Write a changed delivery.
+
+        Raises:
+            LostRaceError: It has changed meanwhile.
+        """
+        ...
+
+    def due_deliveries(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Return (endpoint id, delivery id) of those whose ``due_at`` has come, oldest first."""
+        ...
+
+
+class Schedules(Protocol):
+    """One-shot timers; both calls may be repeated without harm."""
+
+    def arm(self, arming: ArmSchedule) -> None:
+        """Make the schedule; one of that name that exists already is the same one."""
+        ...
+
+    def disarm(self, workflow_id: str) -> None:
+        """Remove the schedule; one that is gone is fine."""
+        ...
+
+
+class EventBus(Protocol):
+    """Where events are announced; it carries only their ids."""
+
+    def announce(self, post_id: str, event_id: str) -> None:
+        """Announce an event that is stored."""
+        ...
+
+
+class PublishQueue(Protocol):
+    """Work for publishers, delivered at least once."""
+
+    def send(self, messages: Sequence[PublishTarget | ResolveTarget]) -> None:
+        """Send every message or raise; sending again is harmless."""
+        ...
+
+
+class DeliveryQueue(Protocol):
+    """Work for deliverers, delivered at least once, fairly over endpoints."""
+
+    def send(
+        self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0
+    ) -> None:
+        """Send one; the delay is at most 900 seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookResponse:
+    """What an endpoint answered, cut at 16 KiB."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    duration_ms: int
+
+
+class WebhookSendError(PostbreezeError):
+    """No usable answer came; ``code`` says at which step, ``message`` in one sentence."""
+
+    def __init__(self, code: str, message: str, duration_ms: int = 0) -> None:
+        """Keep the step's code, the sentence and how long it took."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.duration_ms = duration_ms
+
+
+class WebhookSender(Protocol):
+    """The guarded way out to endpoints."""
+
+    def post(
+        self, url: str, headers: Mapping[str, str], body: bytes
+    ) -> WebhookResponse:
+        """Send one request, following no redirect, within 10 seconds.
+
+        Raises:
+            WebhookSendError: No usable answer came.
+        """
+        ...
+
+
+class SecretBox(Protocol):
+    """Encryption of what must not be read from a table; the context binds text to its owner."""
+
+    def seal(self, plaintext: str, context: Mapping[str, str]) -> bytes:
+        """Encrypt."""
+        ...
+
+    def open(self, sealed: bytes, context: Mapping[str, str]) -> str:
+        """Decrypt.
+
+        Raises:
+            SecretUnreadableError: Not sealed with this key and context.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """The present moment."""
+
+    def now(self) -> datetime:
+        """Return it in UTC, cut to milliseconds."""
+        ...
+
+
+class Randomness(Protocol):
+    """Unpredictable values."""
+
+    def token(self, size: int) -> bytes:
+        """Return that many random bytes."""
+        ...
+
+    def fraction(self) -> float:
+        """Return a number from 0 up to, not including, 1."""
+        ...
+
+
+class Together(Protocol):
+    """Runs independent calls at once."""
+
+    def run(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
+        """Return all results in order; raises the first error after all have ended."""
+        ...
+
+    def attempt(
+        self, *calls: Callable[[], None], seconds: float
+    ) -> Sequence[Exception | None]:
+        """Return each call's error or None within that time; a late one is a ``TimeoutError``."""
+        ...
+
+
+class Telemetry(Protocol):
+    """What operators see: one log line, or one count. Never a secret, a key or a body."""
+
+    def note(self, message: str, **fields: object) -> None:
+        """Log a decision."""
+        ...
+
+    def warn(self, message: str, **fields: object) -> None:
+        """Log something an operator may have to look at."""
+        ...
+
+    def count(self, metric: str, value: int = 1) -> None:
+        """Add to a metric."""
+        ...
