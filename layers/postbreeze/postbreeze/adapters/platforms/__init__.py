@@ -1,0 +1,1 @@
+"""Social platforms: one client each, behind one port."""
