@@ -668,7 +668,6 @@ def _miss(post: Post, target_ids: Collection[str], now: datetime) -> Change:
             for target in post.targets
             if target.id not in target_ids
         ),
-        effects=_disarmings(post, after),
     )
 
 
