@@ -1,0 +1,55 @@
+"""Independent calls at once, on a few threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock
+from typing import Any, Final
+
+THREADS: Final = 8
+
+
+class ThreadPool:
+    """Runs calls on up to eight threads.
+
+    The threads are started by the first use, so that a process may be frozen and copied before.
+    """
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._lock = Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def run(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
+        """Return all results in order; raises the first error after all have ended."""
+        if len(calls) == 1:
+            return (calls[0](),)
+        futures = self._submit(calls)
+        wait(futures)
+        return tuple(future.result() for future in futures)
+
+    def attempt(self, *calls: Callable[[], None], seconds: float) -> Sequence[Exception | None]:
+        """Return each call's error or None within that time; a late one is a ``TimeoutError``.
+
+        A late call is not stopped: it ends by its own time-outs, and nobody looks at how.
+        """
+        futures = self._submit(calls)
+        wait(futures, timeout=seconds)
+        return tuple(_outcome(future) for future in futures)
+
+    def _submit(self, calls: Sequence[Callable[[], Any]]) -> list[Future[Any]]:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="together")
+        return [self._pool.submit(call) for call in calls]
+
+
+def _outcome(future: Future[Any]) -> Exception | None:
+    if not future.done():
+        future.cancel()
+        return TimeoutError("the call did not end in time")
+    error = future.exception()
+    if error is None or isinstance(error, Exception):
+        return error
+    raise error

@@ -1,0 +1,1 @@
+"""The tables in DynamoDB. PynamoDB and its models stay in this folder."""

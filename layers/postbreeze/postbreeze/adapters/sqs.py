@@ -1,0 +1,110 @@
+"""Work for publishers and for deliverers, on standard SQS queues."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from postbreeze.adapters.aws import outages
+from postbreeze.domain.changes import PublishTarget, ResolveTarget
+from postbreeze.domain.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+LARGEST_BATCH: Final = 10
+LONGEST_DELAY: Final = 900
+_TRIES: Final = 2
+
+
+class SqsPublishQueue:
+    """The queue that ``publish_target`` works through, one target each message."""
+
+    def __init__(self, client: SQSClient, *, queue_url: str) -> None:
+        """Call nothing yet."""
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, messages: Sequence[PublishTarget | ResolveTarget]) -> None:
+        """Send every message or raise; sending again is harmless.
+
+        Raises:
+            UnavailableError: Some may not have been sent.
+        """
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {
+                "Id": str(number),
+                "MessageBody": json.dumps(_body(message)),
+                "DelaySeconds": _delay(message),
+            }
+            for number, message in enumerate(messages)
+        ]
+        for start in range(0, len(entries), LARGEST_BATCH):
+            self._send_batch(entries[start : start + LARGEST_BATCH])
+
+    def _send_batch(self, entries: list[SendMessageBatchRequestEntryTypeDef]) -> None:
+        code = ""
+        for _ in range(_TRIES):
+            with outages():
+                answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            failed = {failure["Id"]: failure["Code"] for failure in answer.get("Failed", [])}
+            if not failed:
+                return
+            entries = [entry for entry in entries if entry["Id"] in failed]
+            code = failed[entries[0]["Id"]]
+        raise UnavailableError(f"SendMessageBatch: {code}")
+
+
+class SqsDeliveryQueue:
+    """The queue that ``deliver_webhook`` works through.
+
+    Each endpoint is a message group, which on a standard queue keeps a busy one from making the
+    others wait.
+    """
+
+    def __init__(self, client: SQSClient, *, queue_url: str) -> None:
+        """Call nothing yet."""
+        self._client = client
+        self._queue_url = queue_url
+
+    def send(self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0) -> None:
+        """Send one; a delay of more than 900 seconds is cut to that.
+
+        Raises:
+            UnavailableError: It may or may not have been sent.
+        """
+        with outages():
+            self._client.send_message(
+                QueueUrl=self._queue_url,
+                MessageBody=json.dumps({"endpointId": endpoint_id, "deliveryId": delivery_id}),
+                MessageGroupId=endpoint_id,
+                DelaySeconds=_clamped(delay_seconds),
+            )
+
+
+def _body(message: PublishTarget | ResolveTarget) -> dict[str, str]:
+    match message:
+        case PublishTarget():
+            return {
+                "action": "publish",
+                "postId": message.post_id,
+                "targetId": message.target_id,
+                "workflowId": message.workflow_id,
+            }
+        case ResolveTarget():
+            return {
+                "action": "resolve",
+                "postId": message.post_id,
+                "targetId": message.target_id,
+                "claimId": message.claim_id,
+            }
+
+
+def _delay(message: PublishTarget | ResolveTarget) -> int:
+    return _clamped(message.delay_seconds) if isinstance(message, PublishTarget) else 0
+
+
+def _clamped(seconds: int) -> int:
+    return min(max(seconds, 0), LONGEST_DELAY)

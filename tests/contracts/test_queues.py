@@ -1,0 +1,87 @@
+"""What the queues of work promise."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
+from postbreeze.domain.changes import PublishTarget, ResolveTarget
+from tests.support.aws import Aws
+from tests.support.fakes import FakeDeliveryQueue, FakePublishQueue, QueuedDelivery
+
+
+def publish(number: int, delay_seconds: int = 0) -> PublishTarget:
+    return PublishTarget(
+        post_id="post_1",
+        target_id=f"tgt_{number:02}",
+        workflow_id="post_1-1",
+        delay_seconds=delay_seconds,
+    )
+
+
+def as_value(body: dict[str, str]) -> PublishTarget | ResolveTarget:
+    """Read a message the way ``publish_target`` does."""
+    match body:
+        case {"action": "publish", "postId": post, "targetId": target, "workflowId": workflow}:
+            return PublishTarget(post_id=post, target_id=target, workflow_id=workflow)
+        case {"action": "resolve", "postId": post, "targetId": target, "claimId": claim}:
+            return ResolveTarget(post_id=post, target_id=target, claim_id=claim)
+    raise AssertionError(body)
+
+
+@pytest.mark.parametrize("number", [0, 1, 10, 11, 51])
+def test_every_message_is_sent_once(aws: Aws | None, number: int) -> None:
+    # Given
+    messages: list[PublishTarget | ResolveTarget] = [
+        *(publish(each) for each in range(number)),
+        *([ResolveTarget(post_id="post_2", target_id="tgt_x", claim_id="c")] if number else []),
+    ]
+    # When
+    if aws is None:
+        fake = FakePublishQueue()
+        fake.send(messages)
+        received = fake.sent
+    else:
+        url = aws.queue()
+        SqsPublishQueue(aws.clients.sqs(), queue_url=url).send(messages)
+        received = (
+            [as_value(json.loads(message["Body"])) for message in aws.received(url, len(messages))]
+            if messages
+            else []
+        )
+    # Then
+    assert sorted(received, key=repr) == sorted(messages, key=repr)
+
+
+def test_a_delivery_is_sent_with_its_endpoint_as_group(aws: Aws | None) -> None:
+    # When / Then
+    if aws is None:
+        fake = FakeDeliveryQueue()
+        fake.send("wh_1", "dlv_1")
+        assert fake.sent == [QueuedDelivery(endpoint_id="wh_1", delivery_id="dlv_1")]
+        return
+    url = aws.queue()
+    SqsDeliveryQueue(aws.clients.sqs(), queue_url=url).send("wh_1", "dlv_1")
+    (message,) = aws.received(url, 1)
+    assert json.loads(message["Body"]) == {"endpointId": "wh_1", "deliveryId": "dlv_1"}
+    attributes: dict[str, Any] = message.get("Attributes", {})
+    assert attributes.get("MessageGroupId") == "wh_1"
+
+
+@pytest.mark.parametrize("place", ["moto", "engine"])
+def test_a_delayed_message_is_not_there_yet(request: pytest.FixtureRequest, place: str) -> None:
+    # Given
+    aws: Aws = request.getfixturevalue(place)
+    url = aws.queue()
+    sqs = aws.clients.sqs()
+    # When
+    SqsPublishQueue(sqs, queue_url=url).send([publish(1, delay_seconds=60), publish(2)])
+    SqsDeliveryQueue(sqs, queue_url=url).send("wh_1", "dlv_1", delay_seconds=60)
+    # Then
+    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert as_value(json.loads(message["Body"])) == publish(2)
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert counts["ApproximateNumberOfMessagesDelayed"] == "2"

@@ -1,0 +1,139 @@
+"""What rows look like in the tables."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.domain.access import ApiKey, Member, Workspace
+from postbreeze.domain.events import Event
+from postbreeze.domain.post import Media, Post, SocialAccount, Target
+from postbreeze.domain.webhook import Delivery, Endpoint
+from postbreeze.operations.ports import StoredAnswer
+from tests.support.builders import (
+    a_delivery,
+    a_full_post,
+    a_key,
+    a_post,
+    an_answer,
+    an_event,
+    an_id,
+)
+from tests.support.fakes import START
+
+
+@pytest.mark.parametrize(
+    ("value", "row"),
+    [
+        (Post, items.PostRow),
+        (Target, items.TargetRow),
+        (Event, items.EventRow),
+        (StoredAnswer, items.AnswerRow),
+        (Workspace, items.WorkspaceRow),
+        (Member, items.MemberRow),
+        (SocialAccount, items.AccountRow),
+        (ApiKey, items.KeyRow),
+        (Endpoint, items.EndpointRow),
+        (Delivery, items.DeliveryRow),
+    ],
+)
+def test_every_field_has_its_attribute(value: Any, row: type[items.Row]) -> None:
+    # A field without one would be lost without a word.
+    left_out = {"targets"} if value is Post else set()
+    assert {field.name for field in fields(value)} - left_out <= row.get_attributes().keys()
+
+
+def test_every_field_of_a_medium_is_kept() -> None:
+    # Given
+    medium = Media(media_asset_id="med", order=1, alt_text="a", url="u", kind="k")
+    assert all(getattr(medium, field.name) for field in fields(medium))
+    # Then
+    attribute = items.MediaAttribute()
+    assert attribute.deserialize(attribute.serialize([medium])) == (medium,)
+
+
+def test_times_and_json_are_texts_that_people_can_read() -> None:
+    # Given
+    post = a_full_post()
+    # When
+    row = items.post_row(post).serialize()
+    target = items.target_row(post.targets[0]).serialize()
+    # Then
+    assert row["createdAt"] == {"S": "2026-06-01T09:00:00.007Z"}
+    assert row["targetIds"] == {"L": [{"S": target.id} for target in post.targets]}
+    assert row["media"]["S"].startswith('[{"mediaAssetId":"med_')
+    assert target["platformOptions"] == {"S": '{"a":[1,2.5,null,true,{"ä":"ö"}],"b":{}}'}
+    assert row["caption"] == {"S": post.caption}
+    assert row["revision"] == {"N": "9"}
+
+
+@pytest.mark.parametrize("attention_at", [None, START])
+def test_a_post_is_in_the_due_index_while_it_wants_attention(attention_at: Any) -> None:
+    row = items.post_row(a_post(attention_at=attention_at)).serialize()
+    assert ("duePartition" in row, "dueAt" in row) == ((attention_at is not None,) * 2)
+
+
+@pytest.mark.parametrize("due_at", [None, START])
+def test_a_delivery_is_in_the_due_index_while_it_wants_attention(due_at: Any) -> None:
+    row = items.delivery_row(a_delivery(due_at=due_at)).serialize()
+    assert ("duePartition" in row, "dueAt" in row) == ((due_at is not None,) * 2)
+
+
+@pytest.mark.parametrize("pending_since", [None, START])
+def test_an_event_is_in_the_pending_index_while_it_is_pending(pending_since: Any) -> None:
+    row = items.event_row(an_event(pending_since=pending_since)).serialize()
+    pending = pending_since is not None
+    assert ("pendingPartition" in row, "pendingSince" in row) == (pending, pending)
+    assert "expiresAt" not in row
+
+
+def test_only_what_may_go_expires_and_never_early() -> None:
+    # Given
+    on_the_second = START + timedelta(hours=24)
+    later = on_the_second + timedelta(milliseconds=1)
+    epoch = int(on_the_second.timestamp())
+    # Then
+    for at, seconds in ((on_the_second, epoch), (later, epoch + 1)):
+        assert items.answer_row(an_answer(expires_at=at)).serialize()["expiresAt"] == {
+            "N": str(seconds)
+        }
+        assert items.event_row(an_event(), expires_at=at).serialize()["expiresAt"] == {
+            "N": str(seconds)
+        }
+
+
+def test_a_key_that_ends_keeps_its_row() -> None:
+    # DynamoDB would remove a row with an expiresAt, and the list of keys would forget the key.
+    row = items.key_row(a_key(expires_at=START)).serialize()
+    assert "expiresAt" not in row
+    assert row["validUntil"] == {"S": "2026-06-01T09:00:00.000Z"}
+
+
+def test_a_row_of_an_older_version_gets_the_fields_defaults() -> None:
+    # Given a row that was written before two fields were thought of
+    post = a_post()
+    row = items.post_row(replace(post, created_via_flat_shape=True)).serialize()
+    del row["createdViaFlatShape"]
+    del row["createdViaApi"]
+    # When
+    targets = {target.id: target for target in post.targets}
+    read = items.post_of(items.PostRow.from_raw_data(row), targets)
+    # Then
+    assert read == replace(post, created_via_flat_shape=False, created_via_api=True)
+
+
+def test_identifiers_are_spread_over_all_shards_and_stay_there() -> None:
+    # Given
+    identifiers = [an_id("post") for _ in range(200)]
+    # Then
+    counts = [
+        sum(keys.shard("DUE", each) == shard for each in identifiers)
+        for shard in keys.shards("DUE")
+    ]
+    assert sum(counts) == 200
+    assert min(counts) > 20
+    assert keys.shard("DUE", "post_01HZX") == "DUE#0"

@@ -1,0 +1,209 @@
+"""What the adapters of Scheduler, SNS, SQS and KMS make of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import ANY, Stubber
+
+from postbreeze.adapters.aws import AwsClients
+from postbreeze.adapters.scheduler import FireTarget, SchedulerSchedules
+from postbreeze.adapters.secrets import KmsSecretBox
+from postbreeze.adapters.sns import SnsEventBus
+from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
+from postbreeze.domain.changes import ArmSchedule, PublishTarget
+from postbreeze.domain.errors import SecretUnreadableError, UnavailableError
+from tests.support.builders import LATER
+from tests.support.fakes import FakeClock
+
+QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/queue"
+ARMING = ArmSchedule(post_id="post_1", workflow_id="post_1-1", at=LATER)
+FIRE = FireTarget(function_arn="f", role_arn="r", dead_letter_arn="d")
+
+
+@pytest.fixture(scope="module")
+def clients() -> AwsClients:
+    return AwsClients(region="us-east-1", access_key=("a", "b"))
+
+
+def arm(clients: AwsClients) -> None:
+    SchedulerSchedules(clients.scheduler(), group="g", clock=FakeClock(), target=FIRE).arm(ARMING)
+
+
+def disarm(clients: AwsClients) -> None:
+    SchedulerSchedules(clients.scheduler(), group="g", clock=FakeClock()).disarm("post_1-1")
+
+
+def announce(clients: AwsClients) -> None:
+    SnsEventBus(clients.sns(), topic_arn="arn:aws:sns:us-east-1:000000000000:t").announce("p", "e")
+
+
+def messages(number: int) -> list[PublishTarget]:
+    return [
+        PublishTarget(post_id="p", target_id=f"t{each}", workflow_id="w", delay_seconds=each)
+        for each in range(number)
+    ]
+
+
+def publish(clients: AwsClients) -> None:
+    SqsPublishQueue(clients.sqs(), queue_url=QUEUE).send(messages(3))
+
+
+def deliver(clients: AwsClients) -> None:
+    SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE).send("wh_1", "dlv_1")
+
+
+def seal(clients: AwsClients) -> None:
+    KmsSecretBox(clients.kms(), key_arn="k").seal("secret", {})
+
+
+def open_(clients: AwsClients) -> None:
+    KmsSecretBox(clients.kms(), key_arn="k").open(b"sealed", {})
+
+
+CALLS = [
+    (arm, "scheduler", "create_schedule"),
+    (disarm, "scheduler", "delete_schedule"),
+    (announce, "sns", "publish"),
+    (publish, "sqs", "send_message_batch"),
+    (deliver, "sqs", "send_message"),
+    (seal, "kms", "encrypt"),
+    (open_, "kms", "decrypt"),
+]
+
+
+@pytest.mark.parametrize(("call", "service", "operation"), CALLS)
+@pytest.mark.parametrize("code", ["ThrottlingException", "InternalServerException", "AccessDenied"])
+def test_an_outage_is_one_in_every_call(
+    clients: AwsClients,
+    call: Callable[[AwsClients], None],
+    service: str,
+    operation: str,
+    code: str,
+) -> None:
+    with Stubber(getattr(clients, service)()) as stub:
+        status = 500 if code.startswith("Internal") else 400
+        stub.add_client_error(operation, code, "arn:aws:…", status)
+        with pytest.raises(UnavailableError, match=code):
+            call(clients)
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("call", "service", "operation"), CALLS)
+def test_a_mistake_of_ours_is_raised_as_it_is(
+    clients: AwsClients, call: Callable[[AwsClients], None], service: str, operation: str
+) -> None:
+    with Stubber(getattr(clients, service)()) as stub:
+        stub.add_client_error(operation, "ValidationException")
+        with pytest.raises(ClientError):
+            call(clients)
+
+
+def test_a_schedule_that_exists_is_armed(clients: AwsClients) -> None:
+    with Stubber(clients.scheduler()) as stub:
+        stub.add_client_error("create_schedule", "ConflictException", http_status_code=409)
+        arm(clients)
+        stub.assert_no_pending_responses()
+
+
+def test_who_only_disarms_cannot_arm(clients: AwsClients) -> None:
+    schedules = SchedulerSchedules(clients.scheduler(), group="g", clock=FakeClock())
+    with pytest.raises(RuntimeError, match="target"):
+        schedules.arm(ARMING)
+
+
+def test_a_schedule_that_is_being_changed_is_disarmed_at_the_second_try(
+    clients: AwsClients,
+) -> None:
+    with Stubber(clients.scheduler()) as stub:
+        stub.add_client_error("delete_schedule", "ConflictException", http_status_code=409)
+        stub.add_response("delete_schedule", {}, {"Name": "post_1-1", "GroupName": "g"})
+        disarm(clients)
+        stub.assert_no_pending_responses()
+
+
+def test_a_schedule_that_stays_in_change_may_still_be_there(clients: AwsClients) -> None:
+    with Stubber(clients.scheduler()) as stub:
+        for _ in range(2):
+            stub.add_client_error("delete_schedule", "ConflictException", http_status_code=409)
+        with pytest.raises(UnavailableError):
+            disarm(clients)
+
+
+def batch_answer(*failed: str, sent: int = 3) -> dict[str, Any]:
+    return {
+        "Successful": [
+            {"Id": str(number), "MessageId": "m", "MD5OfMessageBody": "x"}
+            for number in range(sent)
+            if str(number) not in failed
+        ],
+        "Failed": [{"Id": each, "SenderFault": False, "Code": "InternalError"} for each in failed],
+    }
+
+
+def test_messages_that_failed_are_sent_once_more(clients: AwsClients) -> None:
+    # Given SQS does not take the second and third
+    again = [{"Id": each, "MessageBody": ANY, "DelaySeconds": int(each)} for each in ("1", "2")]
+    with Stubber(clients.sqs()) as stub:
+        stub.add_response("send_message_batch", batch_answer("1", "2"))
+        stub.add_response(
+            "send_message_batch", batch_answer(), {"QueueUrl": QUEUE, "Entries": again}
+        )
+        # When
+        publish(clients)
+        # Then
+        stub.assert_no_pending_responses()
+
+
+def test_messages_that_fail_twice_are_an_outage(clients: AwsClients) -> None:
+    with Stubber(clients.sqs()) as stub:
+        stub.add_response("send_message_batch", batch_answer("1"))
+        stub.add_response("send_message_batch", batch_answer("1"))
+        with pytest.raises(UnavailableError, match="InternalError"):
+            publish(clients)
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(-5, 0), (0, 0), (900, 900), (901, 900)])
+def test_delays_stay_within_what_sqs_takes(clients: AwsClients, asked: int, sent: int) -> None:
+    with Stubber(clients.sqs()) as stub:
+        stub.add_response(
+            "send_message_batch",
+            batch_answer(sent=1),
+            {
+                "QueueUrl": QUEUE,
+                "Entries": [{"Id": "0", "MessageBody": ANY, "DelaySeconds": sent}],
+            },
+        )
+        stub.add_response(
+            "send_message",
+            {"MessageId": "m"},
+            {
+                "QueueUrl": QUEUE,
+                "MessageBody": ANY,
+                "MessageGroupId": "wh_1",
+                "DelaySeconds": sent,
+            },
+        )
+        SqsPublishQueue(clients.sqs(), queue_url=QUEUE).send(
+            [PublishTarget(post_id="p", target_id="t", workflow_id="w", delay_seconds=asked)]
+        )
+        SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE).send("wh_1", "d", delay_seconds=asked)
+
+
+@pytest.mark.parametrize("code", ["IncorrectKeyException", "InvalidCiphertextException"])
+def test_what_does_not_open_is_unreadable(clients: AwsClients, code: str) -> None:
+    with Stubber(clients.kms()) as stub:
+        stub.add_client_error("decrypt", code)
+        with pytest.raises(SecretUnreadableError):
+            open_(clients)
+
+
+@pytest.mark.parametrize("code", ["DisabledException", "KMSInvalidStateException"])
+def test_a_key_that_is_switched_off_is_an_outage(clients: AwsClients, code: str) -> None:
+    with Stubber(clients.kms()) as stub:
+        stub.add_client_error("decrypt", code)
+        with pytest.raises(UnavailableError):
+            open_(clients)

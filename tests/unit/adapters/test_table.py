@@ -1,0 +1,467 @@
+"""How the tables' one client is used, and what its failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from pynamodb.exceptions import PutError, PynamoDBException, QueryError, TransactWriteError
+
+from postbreeze.adapters.aws import AwsClients
+from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+from postbreeze.adapters.dynamodb.posts import DynamoPostStore
+from postbreeze.adapters.dynamodb.registry import DynamoRegistry
+from postbreeze.adapters.dynamodb.table import INDEXES, Database
+from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
+from postbreeze.domain.access import EDITORS
+from postbreeze.domain.errors import LostRaceError, UnavailableError
+from postbreeze.domain.post import Post
+from postbreeze.operations.ports import AccessLostError, AnswerExistsError, MembershipGuard
+from tests.support.aws import table_layout
+from tests.support.builders import (
+    USER_ID,
+    WORKSPACE_ID,
+    a_delivery,
+    a_member,
+    a_post,
+    added,
+    an_account,
+    an_answer,
+    an_event,
+    changed,
+)
+from tests.support.fakes import START, FakeClock
+
+GUARD = MembershipGuard(workspace_id=WORKSPACE_ID, user_id=USER_ID, roles=EDITORS)
+
+
+class Scripted:
+    """A DynamoDB that answers as it is told, in the form that botocore's parser returns."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.sent: list[tuple[str, dict[str, Any]]] = []
+        self.answers: list[Any] = []
+        self.pauses: list[float] = []
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Answer instead of the network while the block runs."""
+        events = self.client.meta.events
+        handlers = {
+            "before-parameter-build.dynamodb": self._note,
+            "before-call.dynamodb": self._answer,
+        }
+        for event, handler in handlers.items():
+            events.register(event, handler)
+        try:
+            yield
+        finally:
+            for event, handler in handlers.items():
+                events.unregister(event, handler)
+
+    def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        self.sent.append((model.name, dict(params)))
+
+    def _answer(self, **_: Any) -> Any:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+
+        class Http:
+            status_code = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 200)
+
+        return Http, answer
+
+    @property
+    def operations(self) -> list[str]:
+        return [operation for operation, _ in self.sent]
+
+
+def refusal(code: str, status: int = 400, **more: Any) -> dict[str, Any]:
+    return {
+        "Error": {"Code": code, "Message": "m"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+        **more,
+    }
+
+
+def cancelled(*reasons: str | tuple[str, items.Row]) -> dict[str, Any]:
+    """Build the answer to a transaction that was cancelled, by a reason for each action."""
+    return refusal(
+        "TransactionCanceledException",
+        CancellationReasons=[
+            {"Code": reason}
+            if isinstance(reason, str)
+            else {"Code": reason[0], "Item": reason[1].serialize()}
+            for reason in reasons
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def client() -> Any:
+    return AwsClients(region="us-east-1", access_key=("a", "b")).dynamodb()
+
+
+@pytest.fixture
+def dynamodb(client: Any) -> Iterator[Scripted]:
+    scripted = Scripted(client)
+    with scripted.in_place():
+        yield scripted
+    assert scripted.answers == []
+
+
+@pytest.fixture
+def database(dynamodb: Scripted) -> Database:
+    return Database(dynamodb.client, pause=dynamodb.pauses.append)
+
+
+@pytest.fixture
+def posts(database: Database) -> DynamoPostStore:
+    return DynamoPostStore(
+        database, posts_table="posts", workspaces_table="workspaces", clock=FakeClock()
+    )
+
+
+@pytest.fixture
+def post() -> Post:
+    return a_post()
+
+
+# One client
+
+
+def test_all_stores_share_the_given_client(dynamodb: Scripted, database: Database) -> None:
+    # Given
+    dynamodb.answers = [{}, {}, {"Items": []}]
+    # When
+    DynamoDirectory(database, workspaces_table="workspaces").key("d")
+    DynamoRegistry(database, workspaces_table="workspaces").workspace("ws_1")
+    list(DynamoWebhookStore(database, webhooks_table="webhooks").deliveries("wh_1", 5))
+    # Then all went through it
+    assert dynamodb.operations == ["GetItem", "GetItem", "Query"]
+
+
+def test_the_indexes_are_those_of_the_template() -> None:
+    # Given
+    made: dict[str, tuple[str, str]] = {}
+    for resource in ("PostsTable", "WorkspacesTable", "WebhooksTable"):
+        layout = table_layout(resource)
+        assert layout["KeySchema"] == [
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ]
+        assert all(each["AttributeType"] == "S" for each in layout["AttributeDefinitions"])
+        for index in layout["GlobalSecondaryIndexes"]:
+            keys = (each["AttributeName"] for each in index["KeySchema"])
+            made[index["IndexName"]] = tuple(keys)
+    # Then
+    assert made == INDEXES
+
+
+# What a cancelled transaction means
+
+
+def commit_of_all(posts: DynamoPostStore, post: Post) -> None:
+    """Commit with: a check of target 1, the guard; then puts of post, target 0, event, answer."""
+    posts.commit(
+        changed(
+            post,
+            caption="new",
+            targets={0: {"attempt_count": 1}},
+            relied_on=[post.targets[1]],
+            events=[an_event(post)],
+        ),
+        guard=GUARD,
+        answer=an_answer(post.id),
+    )
+
+
+STANDING = an_answer(status=201, body={"id": "post_x"})
+
+NONE = "None"
+FAILED = "ConditionalCheckFailed"
+TAKEN = (FAILED, items.answer_row(STANDING))
+
+
+@pytest.mark.parametrize(
+    ("reasons", "error"),
+    [
+        ((FAILED, NONE, NONE, NONE, NONE, NONE), LostRaceError),
+        ((NONE, NONE, FAILED, NONE, NONE, NONE), LostRaceError),
+        ((NONE, NONE, NONE, FAILED, NONE, NONE), LostRaceError),
+        ((NONE, NONE, NONE, NONE, FAILED, NONE), LostRaceError),
+        ((NONE, FAILED, NONE, NONE, NONE, NONE), AccessLostError),
+        ((NONE, NONE, NONE, NONE, NONE, TAKEN), AnswerExistsError),
+        ((FAILED, FAILED, FAILED, FAILED, FAILED, NONE), AccessLostError),
+        ((FAILED, FAILED, FAILED, FAILED, FAILED, TAKEN), AnswerExistsError),
+        (("TransactionConflict", FAILED, NONE, NONE, NONE, NONE), AccessLostError),
+        (("ThrottlingError", NONE, FAILED, NONE, NONE, NONE), LostRaceError),
+        (("ThrottlingError", NONE, NONE, NONE, NONE, NONE), UnavailableError),
+        ((NONE, NONE, NONE, NONE, NONE, "ProvisionedThroughputExceeded"), UnavailableError),
+        ((NONE, NONE, "ValidationError", NONE, NONE, NONE), TransactWriteError),
+        ((NONE, NONE, "ItemCollectionSizeLimitExceeded", FAILED, NONE, NONE), TransactWriteError),
+    ],
+)
+def test_reasons_are_told_by_their_place(
+    dynamodb: Scripted,
+    posts: DynamoPostStore,
+    post: Post,
+    reasons: tuple[Any, ...],
+    error: type[Exception],
+) -> None:
+    # Given
+    dynamodb.answers = [cancelled(*reasons)]
+    # When / Then
+    with pytest.raises(error) as caught:
+        commit_of_all(posts, post)
+    if isinstance(caught.value, AnswerExistsError):
+        assert caught.value.answer == STANDING
+    # And the order was that of the reasons
+    ((_, sent),) = dynamodb.sent
+    actions = [next(iter(action.items())) for action in sent["TransactItems"]]
+    assert [kind for kind, _ in actions] == ["ConditionCheck"] * 2 + ["Put"] * 4
+    assert actions[0][1]["Key"]["sk"]["S"].startswith("TARGET#")
+    assert actions[1][1]["TableName"] == "workspaces"
+    assert [request["Item"]["sk"]["S"].partition("#")[0] for _, request in actions[2:]] == [
+        "POST",
+        "TARGET",
+        "EVENT",
+        "REQUEST",
+    ]
+
+
+def test_a_transaction_that_meets_another_is_tried_again_with_another_token(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    # Given
+    met = cancelled("TransactionConflict", NONE, NONE, NONE)
+    dynamodb.answers = [met, met, {}]
+    # When
+    posts.commit(added(post))
+    # Then
+    tokens = {sent["ClientRequestToken"] for _, sent in dynamodb.sent}
+    assert len(tokens) == 3
+    assert len(dynamodb.pauses) == 2
+    assert all(0 < pause <= 0.15 for pause in dynamodb.pauses)
+
+
+def test_a_transaction_that_keeps_meeting_others_has_lost(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    # Given
+    dynamodb.answers = [cancelled("TransactionConflict", NONE, NONE, NONE)] * 4
+    # When / Then
+    with pytest.raises(LostRaceError):
+        posts.commit(added(post))
+
+
+def test_a_delivery_of_which_nobody_knows_is_not_called_known(
+    dynamodb: Scripted, database: Database
+) -> None:
+    # Given
+    dynamodb.answers = [cancelled("TransactionConflict")] * 4
+    # When / Then
+    with pytest.raises(UnavailableError):
+        DynamoWebhookStore(database, webhooks_table="w").add_delivery(a_delivery())
+
+
+def test_an_empty_change_is_no_call(dynamodb: Scripted, posts: DynamoPostStore, post: Post) -> None:
+    posts.commit(changed(post))
+    assert dynamodb.sent == []
+
+
+def test_a_guard_without_a_workspaces_table_is_a_mistake(database: Database, post: Post) -> None:
+    posts = DynamoPostStore(database, posts_table="posts", clock=FakeClock())
+    with pytest.raises(RuntimeError, match="guard"):
+        posts.commit(added(post), guard=GUARD)
+
+
+# Outages and mistakes, by every kind of call
+
+
+def read(database: Database) -> None:
+    DynamoDirectory(database, workspaces_table="w").key("d")
+
+
+def read_many(database: Database) -> None:
+    DynamoDirectory(database, workspaces_table="w").member_and_accounts("ws", "usr", ["soc"])
+
+
+def query(database: Database) -> None:
+    DynamoPostStore(database, posts_table="p", clock=FakeClock()).read("post")
+
+
+def put(database: Database) -> None:
+    DynamoRegistry(database, workspaces_table="w").put_member(a_member())
+
+
+def delete(database: Database) -> None:
+    DynamoRegistry(database, workspaces_table="w").remove_member("ws", "usr")
+
+
+def transact(database: Database) -> None:
+    DynamoRegistry(database, workspaces_table="w").add_account(an_account())
+
+
+CALLS = [read, read_many, query, put, delete, transact]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal("ThrottlingException"),
+        refusal("InternalServerError", 500),
+        # Without a name that is known, by its status alone.
+        refusal("SomethingNew", 503),
+        refusal("TransactionInProgressException"),
+        refusal("TransactionConflictException"),
+        ReadTimeoutError(endpoint_url="https://x"),
+    ],
+)
+def test_an_outage_is_one_in_every_call(
+    dynamodb: Scripted, database: Database, call: Callable[[Database], None], answer: Any
+) -> None:
+    dynamodb.answers = [answer]
+    with pytest.raises(UnavailableError):
+        call(database)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_refusal_of_rights_is_an_outage_and_logged(
+    dynamodb: Scripted,
+    database: Database,
+    call: Callable[[Database], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dynamodb.answers = [refusal("AccessDeniedException")]
+    with pytest.raises(UnavailableError):
+        call(database)
+    assert "AccessDeniedException" in caplog.text
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_mistake_of_ours_is_raised_as_it_is(
+    dynamodb: Scripted, database: Database, call: Callable[[Database], None]
+) -> None:
+    dynamodb.answers = [refusal("ValidationException")]
+    with pytest.raises(PynamoDBException):
+        call(database)
+
+
+def test_a_failed_condition_of_a_single_put_is_no_error(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    # Given
+    dynamodb.answers = [refusal("ConditionalCheckFailedException"), refusal("Other")]
+    # When / Then
+    posts.fanned_out(an_event(post), expires_at=START)
+    with pytest.raises(PutError):
+        posts.fanned_out(an_event(post), expires_at=START)
+
+
+# Pages and leftovers
+
+
+def test_a_post_that_lacks_a_target_is_read_again(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    # Given a query that came upon a transaction half way
+    rows = [items.post_row(post), *(items.target_row(target) for target in post.targets)]
+    whole = [row.serialize() for row in rows]
+    dynamodb.answers = [{"Items": whole[:-1]}, {"Items": whole}]
+    # When / Then
+    assert posts.read(post.id) == post
+
+
+def test_a_post_that_always_lacks_a_target_is_not_made_up(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    dynamodb.answers = [{"Items": [items.post_row(post).serialize()]}] * 3
+    with pytest.raises(UnavailableError):
+        posts.read(post.id)
+
+
+def test_targets_without_a_post_are_none(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    dynamodb.answers = [{"Items": [items.target_row(post.targets[0]).serialize()]}]
+    assert posts.read(post.id) is None
+
+
+def test_a_read_asks_for_post_and_targets_only_and_strongly(
+    dynamodb: Scripted, posts: DynamoPostStore, post: Post
+) -> None:
+    # Given
+    dynamodb.answers = [{"Items": []}]
+    # When
+    posts.read(post.id)
+    # Then
+    ((_, sent),) = dynamodb.sent
+    assert sent["ConsistentRead"] is True
+    values = {value["S"] for value in sent["ExpressionAttributeValues"].values()}
+    assert values == {f"POST#{post.id}", "POST", "TARGET#~"}
+    first, last = keys.POST_AND_TARGETS
+    assert f"{keys.EVENTS}~" < first < keys.TARGETS < last
+
+
+def test_rows_left_over_are_asked_for_again(dynamodb: Scripted, database: Database) -> None:
+    # Given
+    account = an_account()
+    left = {"pk": {"S": "x"}, "sk": {"S": "y"}}
+    dynamodb.answers = [
+        {"Responses": {"w": []}, "UnprocessedKeys": {"w": {"Keys": [left]}}},
+        {"Responses": {"w": [items.account_row(account).serialize()]}, "UnprocessedKeys": {}},
+    ]
+    # When
+    _, found = DynamoDirectory(database, workspaces_table="w").member_and_accounts(
+        WORKSPACE_ID, USER_ID, [account.id]
+    )
+    # Then
+    assert found == {account.id: account}
+    assert dynamodb.sent[1][1]["RequestItems"]["w"]["Keys"] == [left]
+
+
+def test_rows_always_left_over_are_an_outage(dynamodb: Scripted, database: Database) -> None:
+    left = {"w": {"Keys": [{"pk": {"S": "x"}, "sk": {"S": "y"}}]}}
+    dynamodb.answers = [{"Responses": {}, "UnprocessedKeys": left}] * 3
+    with pytest.raises(UnavailableError):
+        read_many(database)
+
+
+def test_an_index_is_read_only_as_far_as_is_asked(
+    dynamodb: Scripted, posts: DynamoPostStore
+) -> None:
+    # Given a first shard that has more pages, and others that are empty
+    def row(number: int) -> dict[str, Any]:
+        return {
+            "pk": {"S": f"POST#post_{number}"},
+            "sk": {"S": "POST"},
+            "dueAt": {"S": f"2026-06-01T09:00:0{number}.000Z"},
+        }
+
+    more = {"pk": {"S": "POST#post_2"}, "sk": {"S": "POST"}}
+    dynamodb.answers = [
+        {"Items": [row(1), row(2)], "LastEvaluatedKey": more},
+        {"Items": []},
+        {"Items": []},
+        {"Items": []},
+        {"Items": [row(3)], "LastEvaluatedKey": more},
+    ]
+    # When
+    due = posts.due_posts(START, 3)
+    # Then
+    assert due == ["post_1", "post_2", "post_3"]
+    assert [sent["Limit"] for _, sent in dynamodb.sent] == [3, 3, 3, 3, 1]
+
+
+def test_a_failing_query_stays_a_query_error(dynamodb: Scripted, posts: DynamoPostStore) -> None:
+    dynamodb.answers = [refusal("ResourceNotFoundException")]
+    with pytest.raises(QueryError):
+        posts.read("post_1")

@@ -1,0 +1,109 @@
+"""What the egress guard says, in the words of the ports."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from postbreeze.adapters import egress
+from postbreeze.adapters.egress import Egress, EgressError, Response
+from postbreeze.adapters.platforms.media import MOST_BYTES, MediaFetcher
+from postbreeze.adapters.webhook_sender import EgressWebhookSender
+from postbreeze.domain.errors import PlatformRejectedError, PlatformRetriableError
+from postbreeze.operations.ports import WebhookResponse, WebhookSendError
+
+
+class ScriptedEgress:
+    """An egress guard that always comes to the same."""
+
+    def __init__(self, outcome: Response | tuple[bytes, str] | Exception) -> None:
+        self._outcome = outcome
+        self.asked: list[object] = []
+
+    def post(self, url: str, headers: object, body: bytes) -> object:
+        self.asked.append((url, headers, body))
+        return self._come()
+
+    def fetch(self, url: str, *, max_bytes: int, content_types: object) -> object:
+        self.asked.append((url, max_bytes, content_types))
+        return self._come()
+
+    def _come(self) -> object:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+def sender(scripted: ScriptedEgress) -> EgressWebhookSender:
+    return EgressWebhookSender(cast("Egress", scripted))
+
+
+def fetcher(scripted: ScriptedEgress) -> MediaFetcher:
+    return MediaFetcher(cast("Egress", scripted))
+
+
+def test_an_answer_is_passed_on() -> None:
+    scripted = ScriptedEgress(
+        Response(status=503, headers={"retry-after": "7"}, body=b"x", truncated=True, duration_ms=3)
+    )
+    answer = sender(scripted).post("https://example.com", {"a": "b"}, b"body")
+    assert answer == WebhookResponse(
+        status=503, headers={"retry-after": "7"}, body=b"x", duration_ms=3
+    )
+    assert scripted.asked == [("https://example.com", {"a": "b"}, b"body")]
+
+
+def test_no_answer_keeps_its_step_and_its_time() -> None:
+    error = egress.TlsError("No TLS connection.")
+    error.duration_ms = 12
+    with pytest.raises(WebhookSendError) as raised:
+        sender(ScriptedEgress(error)).post("https://example.com", {}, b"")
+    assert (raised.value.code, raised.value.message) == ("TLS_FAILED", "No TLS connection.")
+    assert raised.value.duration_ms == 12
+
+
+def test_a_header_that_cannot_be_sent_is_the_endpoints_fault() -> None:
+    with pytest.raises(WebhookSendError) as raised:
+        sender(ScriptedEgress(ValueError("a header"))).post("https://example.com", {}, b"")
+    assert raised.value.code == "HEADERS_NOT_ALLOWED"
+
+
+def test_a_picture_is_fetched_within_bounds() -> None:
+    scripted = ScriptedEgress((b"png", "image/png"))
+    assert fetcher(scripted)("https://example.com/a") == (b"png", "image/png")
+    assert scripted.asked == [("https://example.com/a", MOST_BYTES, ("image/*",))]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        egress.UrlNotAllowedError("x"),
+        egress.BlockedAddressError("x"),
+        egress.ContentTypeError("x"),
+        egress.ResponseTooLargeError("x"),
+        egress.UnexpectedStatusError(404),
+        egress.UnexpectedStatusError(301),
+    ],
+)
+def test_a_picture_that_can_never_be_had_is_rejected(error: EgressError) -> None:
+    with pytest.raises(PlatformRejectedError) as raised:
+        fetcher(ScriptedEgress(error))("https://example.com/a")
+    assert raised.value.code == "MEDIA_REJECTED"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        egress.DnsError("x"),
+        egress.ConnectError("x"),
+        egress.DeadlineError("x"),
+        egress.ProtocolError("x"),
+        egress.UnexpectedStatusError(429),
+        egress.UnexpectedStatusError(503),
+    ],
+)
+def test_a_picture_that_may_come_later_is_tried_again(error: EgressError) -> None:
+    with pytest.raises(PlatformRetriableError) as raised:
+        fetcher(ScriptedEgress(error))("https://example.com/a")
+    assert raised.value.code == "MEDIA_UNREACHABLE"
