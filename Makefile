@@ -62,7 +62,7 @@ bench: setup ## measure the API of the running local stack
 	@$(BIN)/python -m local.bench
 
 openapi: setup ## write docs/openapi.json
-	@$(BIN)/python -m local.openapi
+	@$(BIN)/python -m postbreeze.http.openapi > docs/openapi.json
 
 deploy: build ## deploy to AWS with your credentials
 	@$(SAM) deploy --guided --template-file .aws-sam/build/template.yaml

@@ -1,0 +1,18 @@
+"""The fan-out queue: one message for each event."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from postbreeze import bootstrap
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+_handle = bootstrap.fan_out_event(os.environ)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Work through a batch of the queue; answer with the messages to be delivered again."""
+    return _handle(event, context)

@@ -1,0 +1,357 @@
+"""The composition root: one builder for each function.
+
+A builder reads its function's settings, makes the few clients it needs and wires its operation to
+them. What only some functions need is imported by their builders, so that no other pays for it.
+"""
+
+# ruff: noqa: PLC0415  # late imports are the point, see above
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from postbreeze import settings as env
+from postbreeze.adapters.aws import AwsClients
+from postbreeze.adapters.clock import SystemClock, SystemRandomness
+from postbreeze.adapters.concurrency import ThreadPool
+from postbreeze.adapters.dynamodb.posts import DynamoPostStore
+from postbreeze.adapters.dynamodb.table import Database
+from postbreeze.observability import Observability
+from postbreeze.operations.effects import Effects
+
+if TYPE_CHECKING:
+    from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+    from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
+    from postbreeze.adapters.scheduler import SchedulerSchedules
+    from postbreeze.adapters.sns import SnsEventBus
+    from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
+    from postbreeze.domain.post import Platform
+    from postbreeze.operations.platform_port import PlatformClient
+    from postbreeze.triggers import Handler
+
+
+def cancel_post(environ: Mapping[str, str]) -> Handler:
+    """Build the function that cancels posts.
+
+    Raises:
+        ConfigurationError: A variable is missing; so it is with every builder.
+    """
+    from postbreeze.http import cancel
+    from postbreeze.http.auth import Authenticator
+    from postbreeze.http.edge import Edge
+    from postbreeze.operations.cancel import CancelPost
+
+    settings = env.read(env.CancelPostSettings, environ)
+    parts = _Parts(settings)
+    directory = parts.directory(settings.workspaces_table)
+    operation = CancelPost(
+        posts=parts.guarded_posts(settings.workspaces_table),
+        directory=directory,
+        effects=parts.effects(
+            schedules=parts.disarming(settings.schedule_group),
+            bus=parts.bus(settings.events_topic_arn),
+        ),
+        together=parts.together,
+        clock=parts.clock,
+    )
+    return Edge(
+        cancel.router(operation, Authenticator(directory=directory, clock=parts.clock)),
+        clock=parts.clock,
+        randomness=parts.randomness,
+        log=parts.observability,
+    )
+
+
+def posts_api(environ: Mapping[str, str]) -> Handler:
+    """Build the function that creates and reads posts, and that answers every unknown path."""
+    from postbreeze.http import posts
+    from postbreeze.http.auth import Authenticator
+    from postbreeze.http.edge import Edge
+    from postbreeze.operations.arm import Arm
+    from postbreeze.operations.create import CreatePost
+    from postbreeze.operations.read import ReadPost
+
+    settings = env.read(env.PostsApiSettings, environ)
+    parts = _Parts(settings)
+    store = parts.guarded_posts(settings.workspaces_table)
+    directory = parts.directory(settings.workspaces_table)
+    schedules = parts.arming(settings)
+    effects = parts.effects(schedules=schedules, bus=parts.bus(settings.events_topic_arn))
+    create = CreatePost(
+        posts=store,
+        directory=directory,
+        arm=Arm(
+            posts=store,
+            schedules=schedules,
+            effects=effects,
+            clock=parts.clock,
+            telemetry=parts.observability,
+        ),
+        effects=effects,
+        together=parts.together,
+        clock=parts.clock,
+        randomness=parts.randomness,
+    )
+    read = ReadPost(posts=store, directory=directory, together=parts.together, clock=parts.clock)
+    return Edge(
+        posts.router(create, read, Authenticator(directory=directory, clock=parts.clock)),
+        clock=parts.clock,
+        randomness=parts.randomness,
+        log=parts.observability,
+    )
+
+
+def start_publish(environ: Mapping[str, str]) -> Handler:
+    """Build the function that a schedule's fire invokes."""
+    from postbreeze import triggers
+    from postbreeze.operations.start import StartPublish
+
+    settings = env.read(env.StartPublishSettings, environ)
+    parts = _Parts(settings)
+    operation = StartPublish(
+        posts=parts.posts,
+        effects=parts.effects(
+            bus=parts.bus(settings.events_topic_arn),
+            publish_queue=parts.publish_queue(settings.publish_queue_url),
+        ),
+        clock=parts.clock,
+        telemetry=parts.observability,
+    )
+    return triggers.direct(triggers.start_publish(operation), parts.observability)
+
+
+def publish_target(environ: Mapping[str, str]) -> Handler:
+    """Build the function that publishes single targets."""
+    from postbreeze import triggers
+    from postbreeze.adapters.secrets import KmsSecretBox
+    from postbreeze.operations.conclude import Conclude
+    from postbreeze.operations.publish import PublishOneTarget
+
+    settings = env.read(env.PublishTargetSettings, environ)
+    parts = _Parts(settings)
+    effects = parts.effects(
+        bus=parts.bus(settings.events_topic_arn),
+        publish_queue=parts.publish_queue(settings.publish_queue_url),
+    )
+    operation = PublishOneTarget(
+        posts=parts.posts,
+        directory=parts.directory(settings.workspaces_table),
+        platforms=_platforms(settings.bluesky_url, environ),
+        secrets=KmsSecretBox(parts.aws.kms(), key_arn=settings.account_secrets_key_arn),
+        effects=effects,
+        conclude=Conclude(
+            posts=parts.posts,
+            effects=effects,
+            clock=parts.clock,
+            telemetry=parts.observability,
+        ),
+        clock=parts.clock,
+        randomness=parts.randomness,
+        telemetry=parts.observability,
+    )
+    work = triggers.publish_target(operation.publish, operation.resolve)
+    return triggers.queue(work, parts.observability)
+
+
+def fan_out_event(environ: Mapping[str, str]) -> Handler:
+    """Build the function that turns events into deliveries."""
+    from postbreeze import triggers
+    from postbreeze.operations.fan_out import FanOut
+
+    settings = env.read(env.FanOutEventSettings, environ)
+    parts = _Parts(settings)
+    operation = FanOut(
+        posts=parts.posts,
+        webhooks=parts.webhooks(settings.webhooks_table),
+        queue=parts.delivery_queue(settings.delivery_queue_url),
+        clock=parts.clock,
+        telemetry=parts.observability,
+    )
+    return triggers.queue(triggers.fan_out_event(operation), parts.observability)
+
+
+def deliver_webhook(environ: Mapping[str, str]) -> Handler:
+    """Build the function that sends webhooks; the only one that opens their secrets."""
+    from postbreeze import triggers
+    from postbreeze.adapters.egress import Egress, loopback_allowed
+    from postbreeze.adapters.secrets import KmsSecretBox
+    from postbreeze.adapters.webhook_sender import EgressWebhookSender
+    from postbreeze.operations.deliver import Deliver
+
+    settings = env.read(env.DeliverWebhookSettings, environ)
+    parts = _Parts(settings)
+    operation = Deliver(
+        webhooks=parts.webhooks(settings.webhooks_table),
+        posts=parts.posts,
+        sender=EgressWebhookSender(Egress(allow_loopback=loopback_allowed(environ))),
+        secrets=KmsSecretBox(parts.aws.kms(), key_arn=settings.webhook_secrets_key_arn),
+        queue=parts.delivery_queue(settings.delivery_queue_url),
+        clock=parts.clock,
+        randomness=parts.randomness,
+        telemetry=parts.observability,
+    )
+    return triggers.queue(triggers.deliver_webhook(operation), parts.observability)
+
+
+def reconcile(environ: Mapping[str, str]) -> Handler:
+    """Build the function that finishes what was left half done."""
+    from postbreeze import triggers
+    from postbreeze.operations.arm import Arm
+    from postbreeze.operations.conclude import Conclude
+    from postbreeze.operations.reconcile import Reconcile
+    from postbreeze.operations.start import StartPublish
+
+    settings = env.read(env.ReconcileSettings, environ)
+    parts = _Parts(settings)
+    schedules = parts.arming(settings)
+    bus = parts.bus(settings.events_topic_arn)
+    effects = parts.effects(
+        schedules=schedules,
+        bus=bus,
+        publish_queue=parts.publish_queue(settings.publish_queue_url),
+    )
+    operation = Reconcile(
+        posts=parts.posts,
+        webhooks=parts.webhooks(settings.webhooks_table),
+        arm=Arm(
+            posts=parts.posts,
+            schedules=schedules,
+            effects=effects,
+            clock=parts.clock,
+            telemetry=parts.observability,
+        ),
+        start=StartPublish(
+            posts=parts.posts,
+            effects=effects,
+            clock=parts.clock,
+            telemetry=parts.observability,
+        ),
+        conclude=Conclude(
+            posts=parts.posts,
+            effects=effects,
+            clock=parts.clock,
+            telemetry=parts.observability,
+        ),
+        effects=effects,
+        bus=bus,
+        delivery_queue=parts.delivery_queue(settings.delivery_queue_url),
+        clock=parts.clock,
+        telemetry=parts.observability,
+    )
+    return triggers.timed(operation, parts.observability)
+
+
+class _Parts:
+    """What builders build with."""
+
+    def __init__(self, settings: env.Settings) -> None:
+        self._settings = settings
+        self.observability = Observability(
+            service=settings.powertools_service_name,
+            namespace=settings.powertools_metrics_namespace,
+            level=settings.powertools_log_level,
+            stage=settings.stage,
+        )
+        self.aws = AwsClients()
+        self.clock = SystemClock()
+        self.randomness = SystemRandomness()
+        self.together = ThreadPool()
+
+    @cached_property
+    def database(self) -> Database:
+        return Database(self.aws.dynamodb())
+
+    @cached_property
+    def posts(self) -> DynamoPostStore:
+        return DynamoPostStore(
+            self.database, posts_table=self._settings.posts_table, clock=self.clock
+        )
+
+    def guarded_posts(self, workspaces_table: str) -> DynamoPostStore:
+        return DynamoPostStore(
+            self.database,
+            posts_table=self._settings.posts_table,
+            clock=self.clock,
+            workspaces_table=workspaces_table,
+        )
+
+    def directory(self, workspaces_table: str) -> DynamoDirectory:
+        from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+
+        return DynamoDirectory(self.database, workspaces_table=workspaces_table)
+
+    def webhooks(self, webhooks_table: str) -> DynamoWebhookStore:
+        from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
+
+        return DynamoWebhookStore(self.database, webhooks_table=webhooks_table)
+
+    def effects(
+        self,
+        *,
+        schedules: SchedulerSchedules | None = None,
+        bus: SnsEventBus | None = None,
+        publish_queue: SqsPublishQueue | None = None,
+    ) -> Effects:
+        return Effects(
+            schedules=schedules,
+            bus=bus,
+            publish_queue=publish_queue,
+            together=self.together,
+            telemetry=self.observability,
+        )
+
+    def disarming(self, group: str) -> SchedulerSchedules:
+        from postbreeze.adapters.scheduler import SchedulerSchedules
+
+        return SchedulerSchedules(self.aws.scheduler(), group=group, clock=self.clock)
+
+    def arming(self, settings: env.PostsApiSettings | env.ReconcileSettings) -> SchedulerSchedules:
+        from postbreeze.adapters.scheduler import FireTarget, SchedulerSchedules
+
+        return SchedulerSchedules(
+            self.aws.scheduler(),
+            group=settings.schedule_group,
+            clock=self.clock,
+            target=FireTarget(
+                function_arn=settings.start_publish_arn,
+                role_arn=settings.schedule_role_arn,
+                dead_letter_arn=settings.schedule_dlq_arn,
+            ),
+        )
+
+    def bus(self, topic_arn: str) -> SnsEventBus:
+        from postbreeze.adapters.sns import SnsEventBus
+
+        return SnsEventBus(self.aws.sns(), topic_arn=topic_arn)
+
+    def publish_queue(self, queue_url: str) -> SqsPublishQueue:
+        from postbreeze.adapters.sqs import SqsPublishQueue
+
+        return SqsPublishQueue(self.aws.sqs(), queue_url=queue_url)
+
+    def delivery_queue(self, queue_url: str) -> SqsDeliveryQueue:
+        from postbreeze.adapters.sqs import SqsDeliveryQueue
+
+        return SqsDeliveryQueue(self.aws.sqs(), queue_url=queue_url)
+
+
+def _platforms(bluesky_url: str, environ: Mapping[str, str]) -> Mapping[Platform, PlatformClient]:
+    import urllib3
+
+    from postbreeze.adapters.egress import Egress, loopback_allowed
+    from postbreeze.adapters.platforms.bluesky import BlueskyClient
+    from postbreeze.adapters.platforms.media import MediaFetcher
+    from postbreeze.adapters.platforms.unconfigured import UnconfiguredPlatform
+    from postbreeze.domain.post import Platform
+
+    bluesky = BlueskyClient(
+        bluesky_url,
+        urllib3.PoolManager(),
+        MediaFetcher(Egress(allow_loopback=loopback_allowed(environ))),
+    )
+    return {
+        **{platform: UnconfiguredPlatform(platform.value) for platform in Platform},
+        Platform.BLUESKY: bluesky,
+    }

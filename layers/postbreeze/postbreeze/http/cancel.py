@@ -1,0 +1,57 @@
+"""The route that cancels a post."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from postbreeze.domain import ids
+from postbreeze.http import requests
+from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.responses import BASE_PATH, success
+from postbreeze.http.schemas import cancel_wish
+from postbreeze.operations.answers import Answer, Idempotency
+from postbreeze.operations.cancel import CancelCommand
+
+CANCEL_PATH = f"{BASE_PATH}/posts/<post_id>/cancel"
+
+
+def router(
+    cancel_post: Callable[[CancelCommand], Answer], authenticator: Authenticator
+) -> APIGatewayHttpRouter:
+    """Build ``POST /posts/{postId}/cancel``."""
+    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+
+    @routes.post(CANCEL_PATH)
+    def cancel(post_id: str) -> Response[str]:
+        request = requests.from_event(routes.current_event.raw_event)
+        digest = key_digest(request)
+        with authenticator.reading(digest):
+            command = _command(request, digest, post_id)
+        return success(cancel_post(command), is_current=not command.dry_run)
+
+    return routes
+
+
+def _command(request: requests.HttpRequest, digest: str, post_id: str) -> CancelCommand:
+    requests.path_id(ids.POST, "postId", post_id)
+    requests.check_query(request, ("dryRun",))
+    dry_run = requests.query_flag(request, "dryRun")
+    version = requests.if_match(request)
+    # A dry run changes nothing, so there is nothing that a key could keep from happening twice.
+    key = None if dry_run else requests.idempotency_key(request)
+    document = requests.json_object(request)
+    wish = cancel_wish(document)
+    return CancelCommand(
+        key_digest=digest,
+        post_id=post_id,
+        reason=wish.reason,
+        target_ids=wish.target_ids,
+        dry_run=dry_run,
+        if_match=version,
+        idempotency=None
+        if key is None
+        else Idempotency(key=key, request_digest=requests.digest(request, document)),
+    )

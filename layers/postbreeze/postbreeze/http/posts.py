@@ -1,0 +1,60 @@
+"""The routes that create and read posts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from postbreeze.domain import ids
+from postbreeze.http import requests
+from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.responses import BASE_PATH, success
+from postbreeze.http.schemas import post_draft
+from postbreeze.operations.answers import Answer, Idempotency
+from postbreeze.operations.create import CreateCommand
+
+POSTS_PATH = f"{BASE_PATH}/posts"
+POST_PATH = f"{BASE_PATH}/posts/<post_id>"
+
+
+def router(
+    create_post: Callable[[CreateCommand], Answer],
+    read_post: Callable[[str, str], Answer],
+    authenticator: Authenticator,
+) -> APIGatewayHttpRouter:
+    """Build ``POST /posts`` and ``GET /posts/{postId}``."""
+    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+
+    @routes.post(POSTS_PATH)
+    def create() -> Response[str]:
+        request = requests.from_event(routes.current_event.raw_event)
+        digest = key_digest(request)
+        with authenticator.reading(digest):
+            command = _command(request, digest)
+        return success(create_post(command))
+
+    @routes.get(POST_PATH)
+    def read(post_id: str) -> Response[str]:
+        request = requests.from_event(routes.current_event.raw_event)
+        digest = key_digest(request)
+        with authenticator.reading(digest):
+            requests.path_id(ids.POST, "postId", post_id)
+            requests.check_query(request)
+        return success(read_post(digest, post_id))
+
+    return routes
+
+
+def _command(request: requests.HttpRequest, digest: str) -> CreateCommand:
+    requests.check_query(request)
+    key = requests.idempotency_key(request)
+    document = requests.json_object(request)
+    return CreateCommand(
+        key_digest=digest,
+        draft=post_draft(document),
+        idempotency=None
+        if key is None
+        else Idempotency(key=key, request_digest=requests.digest(request, document)),
+    )

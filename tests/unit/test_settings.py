@@ -1,0 +1,51 @@
+"""What functions are told, and what the template tells them."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from postbreeze import settings
+from postbreeze.settings import CancelPostSettings, ConfigurationError, Settings
+from tests.support import template
+
+KINDS: dict[str, type[Settings]] = {
+    "CancelPostFunction": settings.CancelPostSettings,
+    "PostsApiFunction": settings.PostsApiSettings,
+    "StartPublishFunction": settings.StartPublishSettings,
+    "PublishTargetFunction": settings.PublishTargetSettings,
+    "FanOutEventFunction": settings.FanOutEventSettings,
+    "DeliverWebhookFunction": settings.DeliverWebhookSettings,
+    "ReconcileFunction": settings.ReconcileSettings,
+}
+EGRESS = {"EGRESS_ALLOW_LOOPBACK"}
+"""Read by the egress guard itself, and only where there is one."""
+
+
+def variables_of(kind: type[Settings]) -> set[str]:
+    return {field.name.upper() for field in fields(kind)}
+
+
+def test_settings_are_read_by_their_names() -> None:
+    environ = {name: name.lower() for name in variables_of(CancelPostSettings)}
+    read = settings.read(CancelPostSettings, {**environ, "OTHER": "x"})
+    assert all(getattr(read, field.name) == field.name for field in fields(read))
+
+
+def test_everything_missing_is_named() -> None:
+    environ = dict.fromkeys(variables_of(CancelPostSettings), "x")
+    del environ["STAGE"]
+    environ["POSTS_TABLE"] = ""
+    with pytest.raises(
+        ConfigurationError, match=r"^not set in the environment: POSTS_TABLE, STAGE$"
+    ):
+        settings.read(CancelPostSettings, environ)
+
+
+def test_the_template_gives_each_function_what_it_reads_and_no_more() -> None:
+    functions = template.resources("AWS::Lambda::Function")
+    assert functions.keys() == KINDS.keys()
+    for name, function in functions.items():
+        given = set(function["Properties"]["Environment"]["Variables"])
+        assert given - EGRESS == variables_of(KINDS[name]), name
