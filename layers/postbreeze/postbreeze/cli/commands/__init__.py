@@ -1,0 +1,1 @@
+"""One file for each noun; every function in them is a command."""
