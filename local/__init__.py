@@ -1,0 +1,1 @@
+"""The laptop stack: engine, build, deploy, gateway, seed data, receiver, platform sandbox, demo."""

@@ -1,0 +1,125 @@
+"""Starts MiniStack. Run by the engine's own interpreter, which has MiniStack and nothing of ours.
+
+A few things are set right on the way: how it treats EventBridge schedules, which permissions it
+asks of a role, and how long a function takes to start. A MiniStack that does not have what is
+changed here stops at once instead of running unchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+# Otherwise one-shot schedules are looked for every ten seconds, and fire up to ten seconds late.
+SCHEDULE_TICK_SECONDS = 0.5
+
+# AWS asks for the permission of the single call when many are made in one.
+ACTION_OF_BATCH = {
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+    "sns:PublishBatch": "sns:Publish",
+}
+
+
+def quicken_schedules(scheduler: Any) -> None:
+    """Make schedules fire within half a second of their time."""
+    if not hasattr(scheduler, "_SCHEDULE_TICK_INTERVAL"):
+        message = "MiniStack's schedule tick is not where it was; see requirements/ministack.in"
+        raise SystemExit(message)
+    scheduler._SCHEDULE_TICK_INTERVAL = SCHEDULE_TICK_SECONDS  # noqa: SLF001
+
+
+def name_schedule_groups(iam_actions: Any) -> None:
+    """Make a role's schedule permissions count in the schedule's own group, as on AWS.
+
+    The engine takes every schedule for one of the group `default` when it evaluates a role.
+    """
+    original = iam_actions.extract_resource_arn
+
+    def extract_resource_arn(
+        service: str,
+        method: str,
+        path: str,
+        headers: dict[str, Any],
+        body: bytes,
+        query_params: dict[str, Any],
+        region: str,
+        account_id: str,
+    ) -> str:
+        arn: str = original(service, method, path, headers, body, query_params, region, account_id)
+        prefix, default, name = arn.partition(":schedule/default/")
+        if service != "scheduler" or not default:
+            return arn
+        told = query_params.get("groupName")
+        if told is None and body:
+            told = json.loads(body).get("GroupName")
+        group = told[0] if isinstance(told, list) else told
+        return f"{prefix}:schedule/{group or 'default'}/{name}"
+
+    iam_actions.extract_resource_arn = extract_resource_arn
+
+
+def ask_for_single_actions(iam_actions: Any) -> None:
+    """Make a role that may make a call able to make it in batches, as on AWS."""
+    original = iam_actions.extract_iam_action
+
+    def extract_iam_action(*told: Any, **named: Any) -> str | None:
+        action: str | None = original(*told, **named)
+        return None if action is None else ACTION_OF_BATCH.get(action, action)
+
+    iam_actions.extract_iam_action = extract_iam_action
+
+
+def share_layers(lambda_runtime: Any) -> None:
+    """Unpack each layer once and link to it, where the engine unpacks it for every worker.
+
+    Workers only read their layers. Without this a few that start together take many seconds.
+    """
+    if lambda_runtime.zipfile is not zipfile:
+        message = "MiniStack unpacks layers in another way; see requirements/ministack.in"
+        raise SystemExit(message)
+    one_at_a_time = threading.Lock()
+
+    class SharingZipFile(zipfile.ZipFile):
+        def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:
+            if not Path(path or ".").name.startswith("layer_"):
+                super().extractall(path, members, pwd)
+                return
+            digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+            shared = Path(tempfile.gettempdir(), "layers", digest)
+            with one_at_a_time:
+                if not shared.exists():
+                    fresh = shared.with_suffix(".new")
+                    super().extractall(fresh, members, pwd)
+                    fresh.rename(shared)
+            for entry in shared.iterdir():
+                Path(path, entry.name).symlink_to(entry)
+
+    lambda_runtime.zipfile = SimpleNamespace(
+        ZipFile=SharingZipFile,
+        BadZipFile=zipfile.BadZipFile,
+        LargeZipFile=zipfile.LargeZipFile,
+        LargeFileError=zipfile.LargeZipFile,  # the engine's own misspelling
+    )
+
+
+def main() -> None:
+    """Run the engine until it is told to stop."""
+    quicken_schedules(importlib.import_module("ministack.services.scheduler"))
+    iam_actions = importlib.import_module("ministack.core.iam_actions")
+    name_schedule_groups(iam_actions)
+    ask_for_single_actions(iam_actions)
+    share_layers(importlib.import_module("ministack.core.lambda_runtime"))
+    importlib.import_module("ministack.app").main()
+
+
+if __name__ == "__main__":
+    main()

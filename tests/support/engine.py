@@ -1,0 +1,60 @@
+"""A whole stack for the end-to-end tests, brought up by the same code as `make up`.
+
+It has free ports and a folder of its own, so it runs beside a `make up` stack and beside other test
+runs. `POSTBREEZE_STACK=.local/stack.json` points the tests at a stack that is already up instead.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import paths
+from local.stack import Stack
+from local.tools import free_ports
+
+TEST_STACKS = paths.LOCAL / "test"
+
+
+def stack_in(folder: Path) -> Stack:
+    """Return a stack on free ports that keeps everything in `folder`."""
+    api, engine, receiver, platform = free_ports(4)
+    return Stack(
+        api_port=api,
+        engine_port=engine,
+        receiver_port=receiver,
+        platform_port=platform,
+        folder=folder,
+        stack_file=folder / "stack.json",
+        receiver_log=folder / "receiver.jsonl",
+        platform_log=folder / "platform.jsonl",
+    )
+
+
+def clear_leftovers() -> None:
+    """Stop and remove what test runs that are over have left behind, be it a crash or just logs."""
+    for folder in TEST_STACKS.glob("*"):
+        if not (Path("/proc/self").exists() and Path("/proc", folder.name).exists()):
+            stack_in(folder).down()
+            shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[dict[str, Any]]:
+    """What the stack file says of a deployed stack with seeded data; IAM evaluation is on."""
+    pointed = os.environ.get("POSTBREEZE_STACK")
+    if pointed:
+        yield json.loads(Path(pointed).read_text(encoding="utf-8"))
+        return
+    clear_leftovers()
+    own = stack_in(TEST_STACKS / str(os.getpid()))
+    try:
+        yield own.up()
+    finally:
+        own.down()
