@@ -1,0 +1,7 @@
+"""Every test here runs against a deployed stack: a run's own, or the one of POSTBREEZE_STACK."""
+
+from __future__ import annotations
+
+from tests.support.engine import stack
+
+__all__ = ["stack"]

@@ -1,0 +1,90 @@
+"""The webhook of a cancel, as a receiver that trusts nobody sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+from tests.e2e.client import Api, behave, wait_for_event, wait_until, webhooks
+
+pytestmark = pytest.mark.e2e
+
+Stack = Mapping[str, Any]
+
+
+@pytest.fixture
+def receiver(stack: Stack) -> Iterator[str]:
+    """The webhook receiver, which behaves again after the test."""
+    url = str(stack["receiver"]["url"])
+    yield url
+    behave(url, status=200, times=0)
+
+
+def canceled(stack: Stack) -> dict[str, Any]:
+    api = Api(stack)
+    post = api.schedule(stack["accounts"]["BLUESKY"][0], seconds=3600, content="Grüße 🌬")
+    body: dict[str, Any] = api.cancel(post["id"], {"reason": "Später."}).body
+    return body
+
+
+def test_the_event_carries_the_post_as_it_was_answered(stack: Stack) -> None:
+    # Given a canceled post
+    answered = canceled(stack)
+    # When its webhook arrives
+    request = wait_for_event(stack, answered["id"], "post.cancelled")
+    # Then body and headers are those of the contract
+    body = json.loads(request["body"])
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    cancellation = answered.pop("cancellation")
+    assert body["apiVersion"] == headers["x-postbreeze-api-version"] == "2026-05-01"
+    assert body["deliveryId"] == headers["x-postbreeze-delivery-id"] == headers["webhook-id"]
+    assert headers["x-postbreeze-event"] == "post.cancelled"
+    assert headers["user-agent"] == "Postbreeze-Webhook/1.0"
+    assert headers["content-type"] == "application/json"
+    assert body["payload"]["post"] == answered
+    assert body["payload"]["cancellation"] == cancellation
+    assert body["payload"]["workspaceId"] == stack["workspaceId"]
+
+
+def test_a_standard_webhooks_library_verifies_it(stack: Stack) -> None:
+    request = wait_for_event(stack, canceled(stack)["id"], "post.cancelled")
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    verified = Webhook(stack["receiver"]["secret"]).verify(request["body"], headers)
+    assert verified["event"] == "post.cancelled"
+
+
+def test_the_rule_of_our_own_signature_verifies_it(stack: Stack) -> None:
+    request = wait_for_event(stack, canceled(stack)["id"], "post.cancelled")
+    headers = {name.lower(): value for name, value in request["headers"].items()}
+    parts = dict(part.split("=", 1) for part in headers["x-postbreeze-signature"].split(","))
+    signed = f"{parts['t']}.{request['body']}".encode()
+    expected = hmac.new(stack["receiver"]["secret"].encode(), signed, hashlib.sha256).hexdigest()
+    assert hmac.compare_digest(parts["v1"], expected)
+
+
+def test_a_failing_receiver_gets_the_same_delivery_again(stack: Stack, receiver: str) -> None:
+    # Given a receiver that fails once
+    behave(receiver, status=500, times=1)
+    # When a post is canceled
+    post_id = str(canceled(stack)["id"])
+
+    # Then the delivery comes again under the same id and is taken
+    def taken() -> list[dict[str, Any]] | None:
+        seen = webhooks(stack, post_id)
+        by_delivery: dict[str, list[dict[str, Any]]] = {}
+        for request in seen:
+            by_delivery.setdefault(json.loads(request["body"])["deliveryId"], []).append(request)
+        for requests in by_delivery.values():
+            if [request["status"] for request in requests] == [500, 200]:
+                return requests
+        return None
+
+    first, second = wait_until(taken, "the second attempt", seconds=30)
+    signatures = [request["headers"]["X-Postbreeze-Signature"] for request in (first, second)]
+    assert signatures[0] != signatures[1], "each attempt is signed anew"
