@@ -1,0 +1,1 @@
+"""The ports on AWS, on social platforms and on the wire."""

@@ -55,9 +55,7 @@ class ApiKey:
 
     def is_usable(self, now: datetime) -> bool:
         """Tell whether the key opens anything at this moment."""
-        return self.revoked_at is None and (
-            self.expires_at is None or now < self.expires_at
-        )
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
     def reaches(self, workspace_id: str) -> bool:
         """Tell whether the key may act in this workspace, its owner's membership aside."""

@@ -131,9 +131,7 @@ def change(
     """
     if before is not None:
         targets = tuple(
-            new
-            if new == old
-            else replace(new, revision=old.revision + 1, updated_at=now)
+            new if new == old else replace(new, revision=old.revision + 1, updated_at=now)
             for old, new in zip(before.targets, after.targets, strict=True)
         )
         after = replace(after, targets=targets)
@@ -144,9 +142,7 @@ def change(
         _event(announcement, after, version_before=version_before, now=now, actor=actor)
         for announcement in announce
     )
-    return Change(
-        before=before, after=after, relied_on=relied_on, events=events, effects=effects
-    )
+    return Change(before=before, after=after, relied_on=relied_on, events=events, effects=effects)
 
 
 def _event(

@@ -12,9 +12,9 @@ PostbreezeError
 │   ├── IdempotencyKeyInvalidError  malformed ``Idempotency-Key``
 │   ├── IdempotencyKeyReusedError   same key, another request
 │   └── IdempotencyInProgressError  same key, still running
-├── LostRaceError                 a row was no longer the one that was read; read again and decide again
+├── LostRaceError                 a row was not the one that was read any more; decide again
 ├── ContendedError                the bounded number of lost races is used up
-├── UnavailableError              a dependency failed, timed out or throttled; the effect is unknown or absent
+├── UnavailableError              a dependency failed or throttled; whether it acted is unknown
 ├── SecretUnreadableError         a stored secret cannot be decrypted: needs an operator
 └── PlatformError                 a social platform refused or failed
     ├── PlatformRetriableError      nothing was sent: safe to try again later
@@ -50,9 +50,7 @@ class ValidationError(RefusalError):
 
     def __init__(self, details: Sequence[Detail]) -> None:
         """Keep every detail; at least one is expected."""
-        super().__init__(
-            "; ".join(f"{detail.path}: {detail.message}" for detail in details)
-        )
+        super().__init__("; ".join(f"{detail.path}: {detail.message}" for detail in details))
         self.details = tuple(details)
 
     @classmethod
@@ -127,9 +125,7 @@ class SecretUnreadableError(PostbreezeError):
 class PlatformError(PostbreezeError):
     """A social platform refused or failed."""
 
-    def __init__(
-        self, code: str, message: str, *, retry_after: float | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, *, retry_after: float | None = None) -> None:
         """Keep a stable SCREAMING_SNAKE code, one sentence, and the platform's wish in seconds."""
         super().__init__(message)
         self.code = code

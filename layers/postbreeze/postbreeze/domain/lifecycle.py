@@ -6,7 +6,7 @@
                        ▼                ▼               ▼
                      DRAFT       NEEDS_APPROVAL     SCHEDULED (pending, then armed)
                                         │               │  │
-                                     cancel          cancel start ── more than an hour late ─▶ FAILED
+                                     cancel          cancel start ── over an hour late ─▶ FAILED
                                         ▼               ▼  ▼
                                      CANCELED ◀─────────┘ PUBLISHING ── cancel ──▶ CANCELED
                                         ▲                  │
@@ -258,9 +258,7 @@ def create(
     )
 
 
-def commit_arming(
-    post: Post, workflow_id: str, *, now: datetime, actor: str
-) -> Change | None:
+def commit_arming(post: Post, workflow_id: str, *, now: datetime, actor: str) -> Change | None:
     """Put a pending workflow in force: from here on its fire may publish.
 
     Returns None where it is not the pending one any more: the post was cancelled or armed anew.
@@ -292,16 +290,12 @@ def rearm_pending(post: Post) -> ArmSchedule | None:
     """Return the effect that a pending arming still needs, or None if none is pending."""
     if post.pending_workflow_id is None or post.scheduled_at is None:
         return None
-    return ArmSchedule(
-        post_id=post.id, workflow_id=post.pending_workflow_id, at=post.scheduled_at
-    )
+    return ArmSchedule(post_id=post.id, workflow_id=post.pending_workflow_id, at=post.scheduled_at)
 
 
 def _stage(post: Post, now: datetime) -> tuple[Post, tuple[Effect, ...]]:
     generation = post.generation + 1
-    staged = replace(
-        post, generation=generation, pending_workflow_id=f"{post.id}-{generation}"
-    )
+    staged = replace(post, generation=generation, pending_workflow_id=f"{post.id}-{generation}")
     staged = replace(staged, attention_at=_attention(staged, now))
     arming = rearm_pending(staged)
     return staged, () if arming is None else (arming,)
@@ -351,9 +345,7 @@ def cancel(
         for target_id, outcome in before
     )
     targets = tuple(
-        replace(
-            target, status=TargetStatus.CANCELED, workflow_id=None, next_attempt_at=None
-        )
+        replace(target, status=TargetStatus.CANCELED, workflow_id=None, next_attempt_at=None)
         if target.id in stopped
         else target
         for target in post.targets
@@ -372,16 +364,12 @@ def cancel(
             targets=targets,
         )
         announce: tuple[Announcement, ...] = (
-            Announcement(
-                type=EventType.POST_CANCELLED, extra=cancellation, reason=reason
-            ),
+            Announcement(type=EventType.POST_CANCELLED, extra=cancellation, reason=reason),
         )
     else:
         after, ended = _concluded(replace(post, targets=targets))
         announce = (
-            Announcement(
-                type=EventType.POST_TARGETS_CANCELLED, extra=cancellation, reason=reason
-            ),
+            Announcement(type=EventType.POST_TARGETS_CANCELLED, extra=cancellation, reason=reason),
             *ended,
         )
     after = replace(after, attention_at=_attention(after, now))
@@ -434,9 +422,7 @@ def _standing(target: Target) -> Outcome:
 
 
 def _outcome_documents(outcomes: Outcomes) -> list[dict[str, str]]:
-    return [
-        {"id": target_id, "outcome": outcome.value} for target_id, outcome in outcomes
-    ]
+    return [{"id": target_id, "outcome": outcome.value} for target_id, outcome in outcomes]
 
 
 def _disarmings(before: Post, after: Post) -> tuple[Effect, ...]:
@@ -460,9 +446,7 @@ def start(post: Post, workflow_id: str, *, now: datetime) -> Change | None:
     """
     if post.deleted_at is not None or post.workflow_id != workflow_id:
         return None
-    waiting = [
-        target for target in post.targets if target.status is TargetStatus.SCHEDULED
-    ]
+    waiting = [target for target in post.targets if target.status is TargetStatus.SCHEDULED]
     missed = [target.id for target in waiting if _is_missed(target, now)]
     if missed:
         return _miss(post, missed, now)
@@ -491,13 +475,16 @@ def claim(
     """Take one target for one attempt; the last thing before its platform is called.
 
     Returns None where the target is not this workflow's to publish: cancelled, claimed, settled,
-    armed anew, deleted. A target that is more than an hour late fails as missed instead.
+    armed anew, deleted, waiting for its next attempt. A target that is more than an hour late
+    fails as missed instead.
     """
     target = _claimable(post, target_id, workflow_id)
     if target is None:
         return None
     if _is_missed(target, now):
         return _miss(post, [target.id], now)
+    if target.next_attempt_at is not None and now < target.next_attempt_at:
+        return None
     claimed = replace(
         target,
         status=TargetStatus.PUBLISHING,
@@ -525,6 +512,21 @@ def is_claimable(post: Post, target_id: str, workflow_id: str) -> bool:
     return _claimable(post, target_id, workflow_id) is not None
 
 
+def postponed(
+    post: Post, target_id: str, workflow_id: str, *, now: datetime
+) -> PublishTarget | None:
+    """Return the message to send again for a target whose next attempt is still to come."""
+    target = _claimable(post, target_id, workflow_id)
+    if target is None or target.next_attempt_at is None or target.next_attempt_at <= now:
+        return None
+    return PublishTarget(
+        post_id=post.id,
+        target_id=target_id,
+        workflow_id=workflow_id,
+        delay_seconds=_seconds_until(target.next_attempt_at, now),
+    )
+
+
 def settle(
     post: Post, target_id: str, claim_id: str, result: Result, *, now: datetime
 ) -> Change | None:
@@ -538,24 +540,23 @@ def settle(
         return None
     relied_on: tuple[RowCheck, ...] = ()
     effects: tuple[Effect, ...] = ()
-    match result:
-        case Published():
-            settled = replace(
-                target,
-                status=TargetStatus.PUBLISHED,
-                published_at=now,
-                external_post_id=result.external_post_id,
-                external_url=result.external_url,
-                first_comment_error=result.first_comment_error,
-                error_code=None,
-                error_message=None,
-            )
-        case Failed():
-            settled = _failed(target, result.code, result.message)
-        case Released():
-            settled, effects = _released(post, target, result, now)
-            # A cancel that saw this target in flight must not be followed by another attempt.
-            relied_on = (RowCheck(row=post),)
+    if isinstance(result, Published):
+        settled = replace(
+            target,
+            status=TargetStatus.PUBLISHED,
+            published_at=now,
+            external_post_id=result.external_post_id,
+            external_url=result.external_url,
+            first_comment_error=result.first_comment_error,
+            error_code=None,
+            error_message=None,
+        )
+    elif isinstance(result, Failed):
+        settled = _failed(target, result.code, result.message)
+    else:
+        settled, effects = _released(post, target, result, now)
+        # A cancel that saw this target in flight must not be followed by another attempt.
+        relied_on = (RowCheck(row=post),)
     return change(
         post,
         _with(post, settled),
@@ -652,9 +653,7 @@ def _miss(post: Post, target_ids: Collection[str], now: datetime) -> Change:
         else target
         for target in post.targets
     )
-    after, announce = _concluded(
-        replace(post, status=PostStatus.PUBLISHING, targets=targets)
-    )
+    after, announce = _concluded(replace(post, status=PostStatus.PUBLISHING, targets=targets))
     after = replace(after, attention_at=_attention(after, now))
     return change(
         post,
@@ -664,9 +663,7 @@ def _miss(post: Post, target_ids: Collection[str], now: datetime) -> Change:
         touch_post=True,
         announce=announce,
         relied_on=tuple(
-            RowCheck(row=target)
-            for target in post.targets
-            if target.id not in target_ids
+            RowCheck(row=target) for target in post.targets if target.id not in target_ids
         ),
     )
 
@@ -689,9 +686,7 @@ def _released(
         return replace(noted, status=TargetStatus.CANCELED, workflow_id=None), ()
     if target.attempt_count >= MOST_ATTEMPTS or target.workflow_id is None:
         return _failed(noted, result.code, result.message), ()
-    gap = max(
-        RETRY_GAPS[target.attempt_count - 1], min(result.retry_after or 0, LONGEST_GAP)
-    )
+    gap = max(RETRY_GAPS[target.attempt_count - 1], min(result.retry_after or 0, LONGEST_GAP))
     again_at = now + timedelta(seconds=gap)
     waiting = replace(noted, status=TargetStatus.SCHEDULED, next_attempt_at=again_at)
     return waiting, (
@@ -724,9 +719,7 @@ def stalled(post: Post, *, now: datetime) -> tuple[PublishTarget, ...]:
     if post.status is not PostStatus.PUBLISHING:
         return ()
     return tuple(
-        PublishTarget(
-            post_id=post.id, target_id=target.id, workflow_id=target.workflow_id
-        )
+        PublishTarget(post_id=post.id, target_id=target.id, workflow_id=target.workflow_id)
         for target in post.targets
         if target.status is TargetStatus.SCHEDULED
         and target.workflow_id is not None
@@ -748,9 +741,7 @@ def _attention(post: Post, now: datetime) -> datetime | None:
 def _with(post: Post, changed: Target) -> Post:
     return replace(
         post,
-        targets=tuple(
-            changed if target.id == changed.id else target for target in post.targets
-        ),
+        targets=tuple(changed if target.id == changed.id else target for target in post.targets),
     )
 
 

@@ -59,7 +59,7 @@ class AccountStatus(StrEnum):
     """Whether a social account can be published to."""
 
     ACTIVE = "ACTIVE"
-    TOKEN_EXPIRED = "TOKEN_EXPIRED"
+    TOKEN_EXPIRED = "TOKEN_EXPIRED"  # noqa: S105  # a status, not a secret
     REVOKED = "REVOKED"
     DISCONNECTED = "DISCONNECTED"
 

@@ -103,14 +103,10 @@ def leased(delivery: Delivery, *, now: datetime) -> Delivery | None:
     if delivery.next_attempt_at is not None and now < delivery.next_attempt_at:
         return None
     until = now + ATTEMPT_LEASE
-    return replace(
-        delivery, leased_until=until, due_at=until, revision=delivery.revision + 1
-    )
+    return replace(delivery, leased_until=until, due_at=until, revision=delivery.revision + 1)
 
 
-def attempted(
-    delivery: Delivery, attempt: Attempt, *, next_at: datetime | None
-) -> Delivery:
+def attempted(delivery: Delivery, attempt: Attempt, *, next_at: datetime | None) -> Delivery:
     """Record a failed attempt: wait for the next, or give up where the ladder has ended."""
     status = DeliveryStatus.EXHAUSTED if next_at is None else DeliveryStatus.PENDING
     return _moved(delivery, status, attempt=attempt, next_at=next_at)
@@ -168,9 +164,7 @@ def _moved(
     return replace(
         delivery,
         status=status,
-        attempts=delivery.attempts
-        if attempt is None
-        else (*delivery.attempts, attempt),
+        attempts=delivery.attempts if attempt is None else (*delivery.attempts, attempt),
         next_attempt_at=next_at,
         leased_until=None,
         # The message goes first; the reconciler only makes up for one that was lost.

@@ -60,9 +60,7 @@ def to_store(
     )
 
 
-def replay(
-    stored: StoredAnswer, idempotency: Idempotency, now: datetime
-) -> Answer | None:
+def replay(stored: StoredAnswer, idempotency: Idempotency, now: datetime) -> Answer | None:
     """Repeat what was answered; None where the first request died before it could answer.
 
     Raises:

@@ -67,7 +67,5 @@ class Arm:
             return self(post, actor=actor)
         except PostbreezeError as error:
             self.telemetry.count("ArmingLeftPending")
-            self.telemetry.warn(
-                "arming left pending", post_id=post.id, error=repr(error)
-            )
+            self.telemetry.warn("arming left pending", post_id=post.id, error=repr(error))
             return post

@@ -137,9 +137,7 @@ class CancelPost:
         gate.permitted(self.directory.member(workspace_id, key.owner_user_id), EDITORS)
 
 
-def _decide(
-    post: Post, key: ApiKey, command: CancelCommand, clock: Clock
-) -> Cancellation:
+def _decide(post: Post, key: ApiKey, command: CancelCommand, clock: Clock) -> Cancellation:
     if command.if_match is not None and command.if_match != post.version:
         raise PreconditionFailedError(post.version)
     return lifecycle.cancel(

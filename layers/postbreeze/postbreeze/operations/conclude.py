@@ -36,8 +36,6 @@ class Conclude:
         )
         if decided is None or decided.change is None:
             return False
-        self.telemetry.note(
-            "publishing ended", post_id=post_id, status=decided.post.status.value
-        )
+        self.telemetry.note("publishing ended", post_id=post_id, status=decided.post.status.value)
         self.effects.attempt(decided.change)
         return True

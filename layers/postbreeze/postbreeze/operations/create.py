@@ -7,20 +7,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from postbreeze.domain import ids, lifecycle
-from postbreeze.domain.access import AUTHORS, ApiKey
+from postbreeze.domain.access import AUTHORS, EDITORS, ApiKey
+from postbreeze.domain.changes import Change
 from postbreeze.domain.documents import post_document
 from postbreeze.domain.errors import (
+    ContendedError,
     Detail,
+    LostRaceError,
     NotFoundError,
     UnavailableError,
     ValidationError,
 )
-from postbreeze.domain.post import AccountStatus, Post, PostDraft, SocialAccount
+from postbreeze.domain.post import AccountStatus, Post, PostDraft, PostStatus, SocialAccount
 from postbreeze.operations import gate
 from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.ports import (
+    AccessLostError,
     AnswerExistsError,
     Clock,
     Directory,
@@ -30,6 +34,7 @@ from postbreeze.operations.ports import (
     StoredAnswer,
     Together,
 )
+from postbreeze.operations.races import MOST_RACES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,25 +67,41 @@ class CreatePost:
 
         Raises:
             RefusalError: Not allowed or malformed; nothing was written.
+            ContendedError: Other writes kept getting in the way; nothing was written.
             UnavailableError: The database did not answer; with an ``Idempotency-Key`` the request
                 can be repeated without making a second post.
         """
-        now = self.clock.now()
-        draft = command.draft
-        first = draft.targets[0].social_account_id
-        key, workspace_id, *stored = self._read(command, first)
-        key = gate.usable(key, now)
-        if stored and stored[0] is not None and command.idempotency is not None:
-            return self._repeat(stored[0], command.idempotency, key)
-        if workspace_id is None or not key.reaches(workspace_id):
-            raise NotFoundError
+        key, workspace_id, stored = self._read(command)
+        key = gate.usable(key, self.clock.now())
+        for _ in range(MOST_RACES):
+            if stored is not None and command.idempotency is not None:
+                return self._repeat(stored, command.idempotency, key)
+            if workspace_id is None or not key.reaches(workspace_id):
+                raise NotFoundError
+            now = self.clock.now()
+            change = self._decide(command.draft, key, workspace_id, now)
+            try:
+                self._commit(command, change, key, now)
+            except (LostRaceError, AccessLostError):
+                # Whatever got in the way, the membership above all, is read again.
+                continue
+            except AnswerExistsError as taken:
+                stored = taken.answer
+                continue
+            self.effects.attempt(replace(change, effects=()))
+            if _is_final(change.after):
+                return _answer(change.after)
+            return self._armed(change.after, command, key)
+        raise ContendedError
+
+    def _decide(self, draft: PostDraft, key: ApiKey, workspace_id: str, now: datetime) -> Change:
         account_ids = {wanted.social_account_id for wanted in draft.targets}
         member, accounts = self.directory.member_and_accounts(
             workspace_id, key.owner_user_id, account_ids
         )
         member = gate.permitted(member, AUTHORS)
         _check(draft, accounts, now)
-        change = lifecycle.create(
+        return lifecycle.create(
             draft,
             post_id=ids.new_id(ids.POST, now, self.randomness.token(10)),
             workspace_id=workspace_id,
@@ -89,30 +110,24 @@ class CreatePost:
             role=member.role,
             now=now,
         )
+
+    def _commit(self, command: CreateCommand, change: Change, key: ApiKey, now: datetime) -> None:
         post = change.after
-        is_final = post.pending_workflow_id is None
-        try:
-            self.posts.commit(
-                change,
-                guard=MembershipGuard(
-                    workspace_id=workspace_id, user_id=key.owner_user_id, roles=AUTHORS
-                ),
-                answer=to_store(
-                    command.idempotency,
-                    key_digest=key.digest,
-                    post_id=post.id,
-                    now=now,
-                    answer=_answer(post) if is_final else None,
-                ),
-            )
-        except AnswerExistsError as taken:
-            if command.idempotency is None:
-                raise
-            return self._repeat(taken.answer, command.idempotency, key)
-        self.effects.attempt(replace(change, effects=()))
-        if is_final:
-            return _answer(post)
-        return self._armed(post, command, key)
+        # An author who has become a client reviewer since must not have it scheduled.
+        roles = AUTHORS if post.status is PostStatus.NEEDS_APPROVAL else EDITORS
+        self.posts.commit(
+            change,
+            guard=MembershipGuard(
+                workspace_id=post.workspace_id, user_id=key.owner_user_id, roles=roles
+            ),
+            answer=to_store(
+                command.idempotency,
+                key_digest=key.digest,
+                post_id=post.id,
+                now=now,
+                answer=_answer(post) if _is_final(post) else None,
+            ),
+        )
 
     def _armed(self, post: Post, command: CreateCommand, key: ApiKey) -> Answer:
         answer = _answer(self.arm.attempt(post, actor=key.owner_user_id))
@@ -134,22 +149,22 @@ class CreatePost:
         return answer
 
     def _read(
-        self, command: CreateCommand, account_id: str
-    ) -> tuple[ApiKey | None, str | None, *tuple[StoredAnswer | None, ...]]:
+        self, command: CreateCommand
+    ) -> tuple[ApiKey | None, str | None, StoredAnswer | None]:
+        first = command.draft.targets[0].social_account_id
         idempotency = command.idempotency
-        return self.together.run(  # type: ignore[return-value]  # results of mixed types
+        key, workspace_id, *stored = self.together.run(
             lambda: self.directory.key(command.key_digest),
-            lambda: self.directory.workspace_of_account(account_id),
+            lambda: self.directory.workspace_of_account(first),
             *(
                 []
                 if idempotency is None
                 else [lambda: self.posts.answer(command.key_digest, idempotency.key)]
             ),
         )
+        return key, workspace_id, stored[0] if stored else None
 
-    def _repeat(
-        self, stored: StoredAnswer, idempotency: Idempotency, key: ApiKey
-    ) -> Answer:
+    def _repeat(self, stored: StoredAnswer, idempotency: Idempotency, key: ApiKey) -> Answer:
         answer = replay(stored, idempotency, self.clock.now())
         if answer is None:
             # The first request died after its commit: its post is the one to answer with.
@@ -162,13 +177,16 @@ class CreatePost:
         return answer
 
 
+def _is_final(post: Post) -> bool:
+    """Tell whether nothing is left to be done before the post can be answered."""
+    return post.pending_workflow_id is None
+
+
 def _answer(post: Post) -> Answer:
     return Answer(status=201, body=post_document(post))
 
 
-def _check(
-    draft: PostDraft, accounts: Mapping[str, SocialAccount], now: datetime
-) -> None:
+def _check(draft: PostDraft, accounts: Mapping[str, SocialAccount], now: datetime) -> None:
     """Raise ``ValidationError`` with every fault that the accounts and times have."""
     if draft.flat_shape:
         listed, account_field = "platforms", "accountId"
@@ -184,13 +202,9 @@ def _check(
         if wanted.social_account_id in seen:
             details.append(Detail(path, "names an account that is listed before"))
         elif account is None:
-            details.append(
-                Detail(path, "is not an account of the first account's workspace")
-            )
+            details.append(Detail(path, "is not an account of the first account's workspace"))
         elif account.status is not AccountStatus.ACTIVE:
-            details.append(
-                Detail(path, f"is an account that is {account.status}, not ACTIVE")
-            )
+            details.append(Detail(path, f"is an account that is {account.status}, not ACTIVE"))
         seen.add(wanted.social_account_id)
     for path, at in (
         (time_field, draft.scheduled_for),
@@ -200,8 +214,6 @@ def _check(
         if fault is not None:
             details.append(Detail(path, fault))
     if draft.scheduled_for is not None and draft.draft_scheduled_for is not None:
-        details.append(
-            Detail(draft_time_field, f"cannot be given together with {time_field}")
-        )
+        details.append(Detail(draft_time_field, f"cannot be given together with {time_field}"))
     if details:
         raise ValidationError(details)

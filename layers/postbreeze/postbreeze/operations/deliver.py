@@ -8,7 +8,13 @@ from datetime import timedelta
 from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError, SecretUnreadableError
 from postbreeze.domain.events import Event
-from postbreeze.domain.webhook import Attempt, Delivery, Endpoint, EndpointStatus
+from postbreeze.domain.webhook import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+)
 from postbreeze.operations.ports import (
     Clock,
     DeliveryQueue,
@@ -32,6 +38,9 @@ from postbreeze.webhooks.signature import sign
 
 LONGEST_DELAY = timedelta(minutes=15)
 """The longest delay of an SQS message; what waits longer is found by the reconciler."""
+
+LONGEST_RESPONSE = 16 * 1024
+"""Bytes of an answer that are kept: ten attempts stay well below a row's 400 KB."""
 
 GONE = "The endpoint answered 410 Gone."
 
@@ -70,13 +79,10 @@ class Deliver:
             self._replace(leased, webhook.dropped(leased))
             return "dropped"
         if endpoint.status is EndpointStatus.DISABLED:
-            self._replace(leased, webhook.parked(leased))
-            return "parked"
+            return self._park(leased, webhook.parked(leased))
         event = self.posts.event(delivery.post_id, delivery.event_id)
         if event is None:
-            self.telemetry.warn(
-                "event of a delivery not found", delivery_id=delivery_id
-            )
+            self.telemetry.warn("event of a delivery not found", delivery_id=delivery_id)
             self._replace(leased, webhook.dropped(leased))
             return "dropped"
         return self._record(endpoint, leased, *self._send(endpoint, leased, event))
@@ -115,7 +121,7 @@ class Deliver:
             attempt,
             status=response.status,
             duration_ms=response.duration_ms,
-            response_body=response.body.decode("utf-8", "replace"),
+            response_body=_readable(response.body),
         )
         return answered, _wish(response, self.clock)
 
@@ -127,17 +133,14 @@ class Deliver:
         wish: timedelta | None,
     ) -> str:
         now = self.clock.now()
-        match outcome_of(attempt.status):
-            case Outcome.DELIVERED:
-                moved = webhook.delivered(delivery, attempt)
-            case Outcome.GONE:
-                self._disable(endpoint)
-                moved = webhook.parked(delivery, attempt)
-            case Outcome.FAILED:
-                next_at = next_attempt(
-                    attempt.number, now, self.randomness.fraction(), wish
-                )
-                moved = webhook.attempted(delivery, attempt, next_at=next_at)
+        outcome = outcome_of(attempt.status)
+        if outcome is Outcome.DELIVERED:
+            moved = webhook.delivered(delivery, attempt)
+        elif outcome is Outcome.GONE and self._disable(endpoint):
+            moved = webhook.parked(delivery, attempt)
+        else:
+            next_at = next_attempt(attempt.number, now, self.randomness.fraction(), wish)
+            moved = webhook.attempted(delivery, attempt, next_at=next_at)
         self.telemetry.count(f"Webhook{moved.status.title()}")
         self.telemetry.note(
             "webhook attempt",
@@ -148,6 +151,8 @@ class Deliver:
             error=attempt.error,
             outcome=moved.status.value,
         )
+        if moved.status is DeliveryStatus.PARKED:
+            return self._park(delivery, moved)
         if not self._replace(delivery, moved):
             return "overtaken"
         wait = None if moved.next_attempt_at is None else moved.next_attempt_at - now
@@ -157,20 +162,33 @@ class Deliver:
             self.queue.send(endpoint.id, delivery.id, delay_seconds=delay)
         return moved.status.lower()
 
-    def _disable(self, endpoint: Endpoint) -> None:
+    def _park(self, delivery: Delivery, parked: Delivery) -> str:
+        """Park a delivery, unless its endpoint was enabled in that very moment.
+
+        Enabling writes the endpoint and then looks for parked deliveries; this writes the parked
+        delivery and then looks at the endpoint. Whichever comes second sees the other.
+        """
+        if not self._replace(delivery, parked):
+            return "overtaken"
+        endpoint = self.webhooks.endpoint(parked.workspace_id, parked.endpoint_id)
+        if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+            return "parked"
+        if self._replace(parked, webhook.unparked(parked, now=self.clock.now())):
+            self.queue.send(parked.endpoint_id, parked.id)
+        return "pending"
+
+    def _disable(self, endpoint: Endpoint) -> bool:
+        """Disable an endpoint; False where it is no longer the one that was called."""
         disabled = webhook.disabled(endpoint, GONE, now=self.clock.now())
         try:
-            self.webhooks.replace_endpoint(
-                disabled, expected_revision=endpoint.revision
-            )
+            self.webhooks.replace_endpoint(disabled, expected_revision=endpoint.revision)
         except LostRaceError:
-            # Its owner changed it meanwhile: if it still answers 410, the next attempt tells.
+            # Its owner changed it meanwhile: the next attempt goes to what it is now.
             self.telemetry.note("endpoint changed meanwhile", endpoint_id=endpoint.id)
-        else:
-            self.telemetry.count("EndpointDisabled")
-            self.telemetry.warn(
-                "endpoint disabled", endpoint_id=endpoint.id, reason=GONE
-            )
+            return False
+        self.telemetry.count("EndpointDisabled")
+        self.telemetry.warn("endpoint disabled", endpoint_id=endpoint.id, reason=GONE)
+        return True
 
     def _replace(self, before: Delivery, after: Delivery) -> bool:
         """Write a moved delivery; False where another attempt was faster."""
@@ -179,6 +197,12 @@ class Deliver:
         except LostRaceError:
             return False
         return True
+
+
+def _readable(body: bytes) -> str:
+    """Return an answer's text for the log, at most 16 KiB of it once it is stored as UTF-8."""
+    text = body.decode("utf-8", "replace").encode()[:LONGEST_RESPONSE]
+    return text.decode("utf-8", "ignore")
 
 
 def sealing_context(endpoint: Endpoint) -> dict[str, str]:

@@ -51,9 +51,7 @@ class Effects:
         What fails or is late is noted; the reconciler makes up for it.
         """
         calls = self._calls(change.effects, change.events)
-        errors = self.together.attempt(
-            *(call for _, call in calls), seconds=PATIENCE_SECONDS
-        )
+        errors = self.together.attempt(*(call for _, call in calls), seconds=PATIENCE_SECONDS)
         for (name, _), error in zip(calls, errors, strict=True):
             if error is not None:
                 self.telemetry.count("EffectFailed")
@@ -72,9 +70,7 @@ class Effects:
         """
         self.perform_all(change.effects, change.events)
 
-    def perform_all(
-        self, effects: Iterable[Effect], events: Iterable[Event] = ()
-    ) -> None:
+    def perform_all(self, effects: Iterable[Effect], events: Iterable[Event] = ()) -> None:
         """Do effects that belong to no change; see ``perform``."""
         self.together.run(*(call for _, call in self._calls(effects, events)))
 
@@ -91,9 +87,7 @@ class Effects:
                 case PublishTarget() | ResolveTarget():
                     messages.append(effect)
                 case ArmSchedule():
-                    calls.append(
-                        ("ArmSchedule", partial(_needed(self.schedules).arm, effect))
-                    )
+                    calls.append(("ArmSchedule", partial(_needed(self.schedules).arm, effect)))
         if messages:
             calls.append(
                 (

@@ -12,7 +12,6 @@ from postbreeze.domain.webhook import (
     Delivery,
     DeliveryStatus,
     Endpoint,
-    EndpointStatus,
 )
 from postbreeze.operations.ports import (
     Clock,
@@ -73,7 +72,6 @@ class FanOut:
 
     def _deliver(self, event: Event, endpoint: Endpoint) -> None:
         now = self.clock.now()
-        is_enabled = endpoint.status is EndpointStatus.ENABLED
         delivery = Delivery(
             id=ids.derived_id(ids.DELIVERY, event.occurred_at, event.id, endpoint.id),
             endpoint_id=endpoint.id,
@@ -81,11 +79,11 @@ class FanOut:
             event_id=event.id,
             event_type=event.type,
             post_id=event.post_id,
-            status=DeliveryStatus.PENDING if is_enabled else DeliveryStatus.PARKED,
+            status=DeliveryStatus.PENDING,
             created_at=now,
-            next_attempt_at=now if is_enabled else None,
-            due_at=now + SWEEP_GRACE if is_enabled else None,
+            next_attempt_at=now,
+            due_at=now + SWEEP_GRACE,
         )
         self.webhooks.add_delivery(delivery)
-        if is_enabled:
-            self.queue.send(endpoint.id, delivery.id)
+        # Where the endpoint is disabled, delivering is what parks it.
+        self.queue.send(endpoint.id, delivery.id)

@@ -27,11 +27,7 @@ def visible(post: Post | None, key: ApiKey) -> Post:
     Raises:
         NotFoundError: Unknown, deleted or in a workspace outside the key's allow-list.
     """
-    if (
-        post is None
-        or post.deleted_at is not None
-        or not key.reaches(post.workspace_id)
-    ):
+    if post is None or post.deleted_at is not None or not key.reaches(post.workspace_id):
         raise NotFoundError
     return post
 

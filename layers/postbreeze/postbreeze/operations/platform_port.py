@@ -62,9 +62,7 @@ class PreparedPost(Protocol):
 class PlatformClient(Protocol):
     """One social platform."""
 
-    def prepare(
-        self, publication: Publication, credentials: Mapping[str, str]
-    ) -> PreparedPost:
+    def prepare(self, publication: Publication, credentials: Mapping[str, str]) -> PreparedPost:
         """Sign in and upload media; publish nothing.
 
         Raises:
@@ -73,9 +71,7 @@ class PlatformClient(Protocol):
         """
         ...
 
-    def find(
-        self, publication: Publication, credentials: Mapping[str, str]
-    ) -> ExternalPost | None:
+    def find(self, publication: Publication, credentials: Mapping[str, str]) -> ExternalPost | None:
         """Ask whether this publication is public already; None means it surely is not.
 
         Raises:

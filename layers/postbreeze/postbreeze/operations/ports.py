@@ -182,9 +182,7 @@ class Registry(Protocol):
         """List a workspace's accounts."""
         ...
 
-    def replace_account(
-        self, account: SocialAccount, *, expected_revision: int
-    ) -> None:
+    def replace_account(self, account: SocialAccount, *, expected_revision: int) -> None:
         """Write a changed account.
 
         Raises:
@@ -272,9 +270,7 @@ class PublishQueue(Protocol):
 class DeliveryQueue(Protocol):
     """Work for deliverers, delivered at least once, fairly over endpoints."""
 
-    def send(
-        self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0
-    ) -> None:
+    def send(self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0) -> None:
         """Send one; the delay is at most 900 seconds."""
         ...
 
@@ -303,9 +299,7 @@ class WebhookSendError(PostbreezeError):
 class WebhookSender(Protocol):
     """The guarded way out to endpoints."""
 
-    def post(
-        self, url: str, headers: Mapping[str, str], body: bytes
-    ) -> WebhookResponse:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookResponse:
         """Send one request, following no redirect, within 10 seconds.
 
         Raises:
@@ -357,9 +351,7 @@ class Together(Protocol):
         """Return all results in order; raises the first error after all have ended."""
         ...
 
-    def attempt(
-        self, *calls: Callable[[], None], seconds: float
-    ) -> Sequence[Exception | None]:
+    def attempt(self, *calls: Callable[[], None], seconds: float) -> Sequence[Exception | None]:
         """Return each call's error or None within that time; a late one is a ``TimeoutError``."""
         ...
 

@@ -96,6 +96,11 @@ class PublishOneTarget:
         if not lifecycle.is_claimable(post, target_id, workflow_id):
             self.conclude(post_id)
             return "nothing to do"
+        early = lifecycle.postponed(post, target_id, workflow_id, now=self.clock.now())
+        if early is not None:
+            # A second message, or one delivered again: it takes its turn and uses up no attempt.
+            self.effects.perform_all([early])
+            return "too early"
         job = self._job(post, target)
         prepared = job if isinstance(job, Failed) else _prepare(job)
         claim_id = self.randomness.token(16).hex()
@@ -165,9 +170,7 @@ class PublishOneTarget:
         opened = self.secrets.open(account.sealed_credentials, sealing_context(account))
         return {str(name): str(value) for name, value in json.loads(opened).items()}
 
-    def _claim(
-        self, post: Post, target_id: str, workflow_id: str, claim_id: str
-    ) -> Post:
+    def _claim(self, post: Post, target_id: str, workflow_id: str, claim_id: str) -> Post:
         """Try to claim; return the post as it then stands, whether the claim holds or not."""
         try:
             decided = decide(
@@ -208,9 +211,7 @@ class PublishOneTarget:
         except PlatformError as error:
             return Failed(code=error.code, message=error.message)
 
-    def _ask(
-        self, job: _Job, *, absent: Failed | None, last_chance: bool
-    ) -> Result | None:
+    def _ask(self, job: _Job, *, absent: Failed | None, last_chance: bool) -> Result | None:
         """Ask the platform for the post; None where it cannot be told yet."""
         try:
             found = job.platform.find(job.publication, job.credentials)
@@ -250,9 +251,7 @@ class PublishOneTarget:
         self.conclude(post.id)
         return outcome
 
-    def _comment(
-        self, post: Post, target_id: str, result: Published, job: _Job
-    ) -> None:
+    def _comment(self, post: Post, target_id: str, result: Published, job: _Job) -> None:
         if job.publication.first_comment is None:
             return
         published = ExternalPost(
@@ -287,18 +286,13 @@ def sealing_context(account: SocialAccount) -> dict[str, str]:
     return {"workspaceId": account.workspace_id, "accountId": account.id}
 
 
-def _publication(
-    post: Post, target: Target, account: SocialAccount, now: datetime
-) -> Publication:
+def _publication(post: Post, target: Target, account: SocialAccount, now: datetime) -> Publication:
     wanted = set(target.media_ids)
     return Publication(
         target_id=target.id,
         account_id=account.id,
         external_account_id=account.external_account_id,
-        text=(
-            post.caption if target.caption_override is None else target.caption_override
-        )
-        or "",
+        text=(post.caption if target.caption_override is None else target.caption_override) or "",
         created_at=now,
         attachments=tuple(
             Attachment(url=media.url, alt_text=media.alt_text)
@@ -320,9 +314,7 @@ def _prepare(job: _Job) -> PreparedPost | Failed | Released:
 
 
 def _released(error: PlatformRetriableError) -> Released:
-    return Released(
-        code=error.code, message=error.message, retry_after=error.retry_after
-    )
+    return Released(code=error.code, message=error.message, retry_after=error.retry_after)
 
 
 def _published(post: ExternalPost, publication: Publication) -> Published:
@@ -330,7 +322,5 @@ def _published(post: ExternalPost, publication: Publication) -> Published:
         external_post_id=post.id,
         external_url=post.url,
         reference=post.reference,
-        first_comment_error=None
-        if publication.first_comment is None
-        else FIRST_COMMENT_PENDING,
+        first_comment_error=None if publication.first_comment is None else FIRST_COMMENT_PENDING,
     )

@@ -32,7 +32,5 @@ class ReadPost:
         )
         key = gate.usable(key, self.clock.now())
         post = gate.visible(post, key)
-        gate.permitted(
-            self.directory.member(post.workspace_id, key.owner_user_id), READERS
-        )
+        gate.permitted(self.directory.member(post.workspace_id, key.owner_user_id), READERS)
         return Answer(status=200, body=post_document(post))
