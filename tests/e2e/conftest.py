@@ -1,4 +1,4 @@
-"""Every test here runs against a deployed stack: a run's own, or the one of POSTBREEZE_STACK."""
+"""Every test here runs against a deployed stack: a run's own, or the one of POSTBREEZE_TEST_STACK."""
 
 from __future__ import annotations
 

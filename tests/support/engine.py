@@ -1,7 +1,7 @@
 """A whole stack for the end-to-end tests, brought up by the same code as `make up`.
 
 It has free ports and a folder of its own, so it runs beside a `make up` stack and beside other test
-runs. `POSTBREEZE_STACK=.local/stack.json` points the tests at a stack that is already up instead.
+runs. `POSTBREEZE_TEST_STACK=.local/stack.json` points the tests at a stack that is already up instead.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def clear_leftovers() -> None:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[dict[str, Any]]:
     """What the stack file says of a deployed stack with seeded data; IAM evaluation is on."""
-    pointed = os.environ.get("POSTBREEZE_STACK")
+    pointed = os.environ.get("POSTBREEZE_TEST_STACK")
     if pointed:
         yield json.loads(Path(pointed).read_text(encoding="utf-8"))
         return
