@@ -1,4 +1,4 @@
-"""Every test here runs against a deployed stack: a run's own, or the one of POSTBREEZE_TEST_STACK."""
+"""Every test here runs on a deployed stack: its own, or the one POSTBREEZE_TEST_STACK names."""
 
 from __future__ import annotations
 

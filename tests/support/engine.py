@@ -1,7 +1,7 @@
 """A whole stack for the end-to-end tests, brought up by the same code as `make up`.
 
 It has free ports and a folder of its own, so it runs beside a `make up` stack and beside other test
-runs. `POSTBREEZE_TEST_STACK=.local/stack.json` points the tests at a stack that is already up instead.
+runs. `POSTBREEZE_TEST_STACK=.local/stack.json` points the tests at a stack that is up instead.
 """
 
 from __future__ import annotations
