@@ -65,7 +65,7 @@ openapi: setup ## write docs/openapi.json
 	@$(BIN)/python -m postbreeze.http.openapi > docs/openapi.json
 
 deploy: build ## deploy to AWS with your credentials
-	@$(SAM) deploy --guided --template-file .aws-sam/build/template.yaml
+	@$(SAM) deploy --guided --no-fail-on-empty-changeset
 
 lock: setup ## pin requirements anew after a change of requirements/*.in
 	@for name in dev sam ministack; do $(call COMPILE,requirements/$$name.in,requirements/$$name.txt); done

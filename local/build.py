@@ -63,8 +63,8 @@ def build(target: BuildTarget, folder: Path, *, log: Path) -> None:
         "__SAM_CLI_APP_DIR": str(paths.LOCAL / "sam-home"),
         "UV": str(paths.UV),
         "PYTHON": str(python or sys.executable),
-        "MINOR": target.minor,
-        "ARCH": "aarch64" if target.architecture == "arm64" else "x86_64",
+        "LAYER_MINOR": target.minor,
+        "LAYER_ARCH": "aarch64" if target.architecture == "arm64" else "x86_64",
         "NATIVE": "1" if target.native else "",
     }
     run(

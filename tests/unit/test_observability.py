@@ -112,7 +112,7 @@ def test_metrics_are_written_once_at_the_end_even_of_a_failure(
     [metrics] = seen.lines()
     [definition] = metrics["_aws"]["CloudWatchMetrics"]
     assert definition["Namespace"] == "Postbreeze"
-    assert definition["Dimensions"] == [["service"]]
+    assert sorted(definition["Dimensions"][0]) == ["service", "stage"]
     assert metrics["service"] == seen.service
     assert {metric["Name"] for metric in definition["Metrics"]} == {"StaleFire", "EventFannedOut"}
     assert sum(metrics["StaleFire"]) == 3

@@ -26,8 +26,17 @@ class Observability:
     def __init__(self, *, service: str, namespace: str, level: str, stage: str) -> None:
         """Set up the package's logging; in one process the last one set up counts."""
         # No "location": it would always be a line of this file.
-        self._logger = Logger(service=service, level=level, stage=stage, utc=True, location=None)
+        # Lambda takes a line's level only where its time is in RFC 3339.
+        self._logger = Logger(
+            service=service,
+            level=level,
+            stage=stage,
+            utc=True,
+            use_rfc3339=True,
+            location=None,
+        )
         self._metrics = Metrics(service=service, namespace=namespace)
+        self._metrics.set_default_dimensions(stage=stage)
         package = logging.getLogger(_PACKAGE)
         package.handlers = [self._logger.registered_handler]
         package.setLevel(self._logger.log_level)

@@ -92,7 +92,9 @@ def test_an_outage_is_one_in_every_call(
         stub.assert_no_pending_responses()
 
 
-@pytest.mark.parametrize(("call", "service", "operation"), CALLS)
+@pytest.mark.parametrize(
+    ("call", "service", "operation"), [case for case in CALLS if case[0] is not arm]
+)
 def test_a_mistake_of_ours_is_raised_as_it_is(
     clients: AwsClients, call: Callable[[AwsClients], None], service: str, operation: str
 ) -> None:
@@ -100,6 +102,13 @@ def test_a_mistake_of_ours_is_raised_as_it_is(
         stub.add_client_error(operation, "ValidationException")
         with pytest.raises(ClientError):
             call(clients)
+
+
+def test_a_schedule_that_is_refused_may_be_armed_later(clients: AwsClients) -> None:
+    with Stubber(clients.scheduler()) as stub:
+        stub.add_client_error("create_schedule", "ValidationException")
+        with pytest.raises(UnavailableError, match="ValidationException"):
+            arm(clients)
 
 
 def test_a_schedule_that_exists_is_armed(clients: AwsClients) -> None:

@@ -96,7 +96,9 @@ class SchedulerSchedules:
             except ClientError as error:
                 # A name is used for one moment of one post only and never again.
                 if code_of(error) != _CONFLICT:
-                    raise
+                    # Also where Scheduler refuses, because of a role or a moment that has passed:
+                    # the post is accepted, so its arming stays pending and is tried again.
+                    raise UnavailableError(f"CreateSchedule: {code_of(error)}") from error
 
     def disarm(self, workflow_id: str) -> None:
         """Remove the schedule; one that is gone is fine.

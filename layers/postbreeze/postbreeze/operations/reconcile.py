@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import partial
 
 from postbreeze.domain import lifecycle
-from postbreeze.domain.errors import PostbreezeError
 from postbreeze.domain.post import Post, PostStatus
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.conclude import Conclude
@@ -56,12 +55,13 @@ class Reconcile:
         """
         run = _Run(telemetry=self.telemetry)
         now = self.clock.now()
-        for post_id in self.posts.due_posts(now, PAGE):
-            run.take(post_id, partial(self._post, post_id))
+        # Posts last: theirs are the slow repairs, and webhooks must not wait for them.
         for post_id, event_id in self.posts.pending_events(now - PENDING_AFTER, PAGE):
             run.take(event_id, partial(self._event, post_id, event_id))
         for endpoint_id, delivery_id in self.webhooks.due_deliveries(now, PAGE):
             run.take(delivery_id, partial(self._delivery, endpoint_id, delivery_id))
+        for post_id in self.posts.due_posts(now, PAGE):
+            run.take(post_id, partial(self._post, post_id))
         return run.counts
 
     def _post(self, post_id: str) -> Iterable[str]:
@@ -109,7 +109,7 @@ class _Run:
             for made in repair():
                 self._count(made)
                 self.telemetry.note("repaired", repair=made, item=item)
-        except PostbreezeError as error:
+        except Exception as error:  # noqa: BLE001  # a row that cannot be read stops no other
             self._count("RepairFailed")
             self.telemetry.warn("repair failed", item=item, error=repr(error))
 
