@@ -17,6 +17,7 @@ from postbreeze.adapters.platforms.bluesky import (
     MAX_IMAGE_BYTES,
     MAX_MENTIONS,
     MAX_SESSIONS,
+    PREPARE_SECONDS,
     BlueskyClient,
 )
 from postbreeze.domain.errors import (
@@ -877,3 +878,24 @@ def test_a_moment_without_a_whole_millisecond_is_cut(
     # Then
     [body] = sent(server, "createRecord")
     assert body["record"]["createdAt"] == "2026-06-15T09:00:00.999Z"
+
+
+def test_a_slow_preparation_begins_no_further_picture_and_looks_up_no_mention(
+    server: ScriptedServer, pictures: Pictures
+) -> None:
+    # Given a clock by which signing in took all the time there is
+    ticks = iter([NOW])
+    http = urllib3.PoolManager()
+    client = BlueskyClient(
+        server.url, http, pictures.fetch, now=lambda: next(ticks, NOW + PREPARE_SECONDS)
+    )
+    publication = replace(
+        PUBLICATION, text="hi @bob.test", attachments=(Attachment(url="https://a.test/a.png"),)
+    )
+    # When a post with a mention and a picture is prepared
+    error = outcome(lambda: client.prepare(publication, CREDENTIALS))
+    # Then it is to be tried again later, and nothing more was asked of anyone
+    assert isinstance(error, PlatformRetriableError)
+    assert server.count("resolveHandle") == 0
+    assert server.count("uploadBlob") == 0
+    http.clear()

@@ -63,6 +63,10 @@ MAX_MENTIONS = 10
 MENTION_SECONDS = 3.0
 """A handle's own domain may be asked, and may be dead; a mention is not worth a longer wait."""
 
+PREPARE_SECONDS = 30.0
+"""After this no further mention is looked up and no further picture begun: the function that
+publishes is stopped after two minutes, and must have most of them left for publishing."""
+
 MAX_SESSIONS = 256
 """Accounts whose sessions one warm function keeps, the least recently used forgotten first."""
 
@@ -142,14 +146,15 @@ class BlueskyClient:
             raise PlatformRejectedError(
                 "MEDIA_REJECTED", f"Bluesky takes at most {MAX_IMAGES} pictures in a post."
             )
+        until = self._now() + PREPARE_SECONDS
         session = self._sign_in(publication, credentials)
-        record = self._record(publication.text, publication.created_at)
+        record = self._record(publication.text, publication.created_at, until)
         if languages:
             record["langs"] = languages
         if publication.attachments:
             images = [
                 {
-                    "image": self._upload(attachment.url, session),
+                    "image": self._upload(attachment.url, session, until),
                     "alt": attachment.alt_text or "",
                 }
                 for attachment in publication.attachments
@@ -198,13 +203,14 @@ class BlueskyClient:
             reference = dict(found.reference)
         session = self._sign_in(publication, credentials)
         # A moment later than the post, so that every reader sorts it behind.
-        record = self._record(text, publication.created_at + timedelta(milliseconds=1))
+        moment = publication.created_at + timedelta(milliseconds=1)
+        record = self._record(text, moment, self._now() + PREPARE_SECONDS)
         record["reply"] = {"root": reference, "parent": reference}
         self._create(session, record_keys.comment_key(publication.target_id), record)
 
     # Records
 
-    def _record(self, text: str, created_at: datetime) -> dict[str, Any]:
+    def _record(self, text: str, created_at: datetime, until: float) -> dict[str, Any]:
         moment = created_at.astimezone(UTC).isoformat(timespec="milliseconds")
         record: dict[str, Any] = {
             "$type": COLLECTION,
@@ -214,7 +220,7 @@ class BlueskyClient:
         known: dict[str, str | None] = {}
 
         def did_of(handle: str) -> str | None:
-            if handle not in known and len(known) < MAX_MENTIONS:
+            if handle not in known and len(known) < MAX_MENTIONS and self._now() < until:
                 known[handle] = self._did_of(handle)
             return known.get(handle)
 
@@ -236,7 +242,11 @@ class BlueskyClient:
         did = (answer.document() or {}).get("did") if answer.ok else None
         return did if _is_did(did) else None
 
-    def _upload(self, url: str, session: _Session) -> Mapping[str, Any]:
+    def _upload(self, url: str, session: _Session, until: float) -> Mapping[str, Any]:
+        if self._now() >= until:
+            raise PlatformRetriableError(
+                "PLATFORM_UNAVAILABLE", "Bluesky or a picture's server took too long to answer."
+            )
         content, _ = self._fetch_media(url)
         if len(content) > MAX_IMAGE_BYTES:
             raise PlatformRejectedError(
