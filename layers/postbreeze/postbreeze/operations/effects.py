@@ -80,14 +80,13 @@ class Effects:
         calls: list[tuple[str, Callable[[], None]]] = []
         messages: list[PublishTarget | ResolveTarget] = []
         for effect in effects:
-            match effect:
-                case DisarmSchedule(workflow_id=workflow_id):
-                    disarm = partial(_needed(self.schedules).disarm, workflow_id)
-                    calls.append(("DisarmSchedule", disarm))
-                case PublishTarget() | ResolveTarget():
-                    messages.append(effect)
-                case ArmSchedule():
-                    calls.append(("ArmSchedule", partial(_needed(self.schedules).arm, effect)))
+            if isinstance(effect, DisarmSchedule):
+                disarm = partial(_needed(self.schedules).disarm, effect.workflow_id)
+                calls.append(("DisarmSchedule", disarm))
+            elif isinstance(effect, ArmSchedule):
+                calls.append(("ArmSchedule", partial(_needed(self.schedules).arm, effect)))
+            else:
+                messages.append(effect)
         if messages:
             calls.append(
                 (

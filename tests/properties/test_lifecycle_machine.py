@@ -1,0 +1,360 @@
+"""Long lives of posts, against a small model and against everything the service promises."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
+
+from postbreeze.domain import lifecycle
+from postbreeze.domain.access import Role
+from postbreeze.domain.changes import Change
+from postbreeze.domain.errors import (
+    ContendedError,
+    PlatformRejectedError,
+    PlatformRetriableError,
+    PostNotCancelableError,
+    UnavailableError,
+)
+from postbreeze.domain.lifecycle import Failed, Outcome, Published, Released, Result
+from postbreeze.domain.post import Platform, Post, PostDraft, PostStatus, TargetDraft, TargetStatus
+from postbreeze.operations.ports import WebhookSendError
+from tests.support.builders import USER_ID, WORKSPACE_ID, an_id
+from tests.support.core import AN_HOUR, Core
+from tests.support.fakes import START
+from tests.support.platforms import Accident
+
+MODEL: dict[tuple[str, str], str] = {
+    ("SCHEDULED", "claim"): "PUBLISHING",
+    ("PUBLISHING", "publish"): "PUBLISHED",
+    ("PUBLISHING", "fail"): "FAILED",
+    ("PUBLISHING", "release"): "SCHEDULED",
+    ("SCHEDULED", "cancel"): "CANCELED",
+    ("FAILED", "cancel"): "CANCELED",
+}
+"""What becomes of a target; whatever is not listed leaves it as it is."""
+
+indices = st.integers(0, 2)
+choices = st.none() | st.lists(indices, min_size=1, unique=True)
+
+
+class PureLifecycle(RuleBasedStateMachine):
+    """The transitions alone: one post, every function of ``lifecycle``, the model beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = START
+        self.claims = itertools.count(1)
+        self.post: Post | None = None
+        self.model: list[str] = []
+        self.has_started = False
+        self.is_cancelled = False
+
+    @property
+    def standing(self) -> Post:
+        assert self.post is not None
+        return self.post
+
+    @property
+    def workflow(self) -> str:
+        return f"{self.standing.id}-1"
+
+    @initialize(size=st.integers(1, 3))
+    def create_and_arm(self, size: int) -> None:
+        accounts = [an_id("soc") for _ in range(size)]
+        draft = PostDraft(
+            targets=tuple(TargetDraft(social_account_id=each) for each in accounts),
+            scheduled_for=START + AN_HOUR,
+        )
+        created = lifecycle.create(
+            draft,
+            post_id=an_id("post"),
+            workspace_id=WORKSPACE_ID,
+            platforms=dict.fromkeys(accounts, Platform.BLUESKY),
+            author=USER_ID,
+            role=Role.EDITOR,
+            now=START,
+        )
+        self.post = created.after
+        self.take(lifecycle.commit_arming(self.post, self.workflow, now=START, actor=USER_ID))
+        self.model = ["SCHEDULED"] * size
+        self.now = START + AN_HOUR
+
+    def take(self, change: Change | None) -> bool:
+        """Apply a change as a store would; tell whether there was one."""
+        if change is None or change.is_empty:
+            return False
+        assert change.before == self.post
+        assert change.after.version > self.standing.version
+        self.post = change.after
+        return True
+
+    def move(self, index: int, event: str) -> None:
+        self.model[index] = MODEL.get((self.model[index], event), self.model[index])
+
+    @rule()
+    def start(self) -> None:
+        change = lifecycle.start(self.standing, self.workflow, now=self.now)
+        assert (change is None) == (self.standing.workflow_id is None)
+        self.has_started |= self.take(change)
+
+    @rule()
+    def start_an_old_one(self) -> None:
+        old = f"{self.standing.id}-0"
+        assert lifecycle.start(self.standing, old, now=self.now) is None
+
+    @rule(index=indices)
+    def claim(self, index: int) -> None:
+        index %= len(self.model)
+        target = self.standing.targets[index]
+        claim_id = f"claim-{next(self.claims)}"
+        change = lifecycle.claim(self.standing, target.id, self.workflow, claim_id, now=self.now)
+        may = self.has_started and not self.is_cancelled and self.model[index] == "SCHEDULED"
+        waits = target.next_attempt_at is not None and self.now < target.next_attempt_at
+        assert (change is not None) == (may and not waits)
+        if self.take(change):
+            self.move(index, "claim")
+
+    @rule(index=indices, how=st.sampled_from(["publish", "fail", "release"]))
+    def settle(self, index: int, how: str) -> None:
+        index %= len(self.model)
+        target = self.standing.targets[index]
+        results: dict[str, Result] = {
+            "publish": Published(external_post_id="1", external_url="https://x.example/1"),
+            "fail": Failed(code="NO", message="No."),
+            "release": Released(code="LATER", message="Later."),
+        }
+        change = lifecycle.settle(
+            self.standing, target.id, target.claim_id or "", results[how], now=self.now
+        )
+        assert (change is not None) == (self.model[index] == "PUBLISHING")
+        if not self.take(change):
+            return
+        self.move(index, how)
+        if how == "release" and self.is_cancelled:
+            self.move(index, "cancel")
+        elif how == "release" and target.attempt_count == lifecycle.MOST_ATTEMPTS:
+            self.model[index] = "FAILED"
+
+    @rule(chosen=choices)
+    def cancel(self, chosen: list[int] | None) -> None:
+        size = len(self.model)
+        wanted = range(size) if chosen is None else {index % size for index in chosen}
+        ids = None if chosen is None else [self.standing.targets[index].id for index in wanted]
+        before = self.standing
+        try:
+            cancellation = lifecycle.cancel(before, actor=USER_ID, now=self.now, target_ids=ids)
+        except PostNotCancelableError:
+            stoppable = {"SCHEDULED"} | (
+                {"FAILED"} if before.status is PostStatus.PARTIALLY_PUBLISHED else set()
+            )
+            is_standing = before.status in {
+                PostStatus.SCHEDULED,
+                PostStatus.PUBLISHING,
+                PostStatus.PARTIALLY_PUBLISHED,
+            }
+            assert not (is_standing and stoppable & {self.model[index] for index in wanted})
+            return
+        told = dict(cancellation.outcomes)
+        if self.take(cancellation.change):
+            for index in wanted:
+                self.move(index, "cancel")
+                is_told = told[before.targets[index].id] is Outcome.CANCELED
+                assert is_told == (
+                    self.standing.targets[index].status is TargetStatus.CANCELED
+                    and before.targets[index].status is not TargetStatus.CANCELED
+                )
+            left = {"SCHEDULED", "PUBLISHING", "FAILED"} & set(self.model)
+            self.is_cancelled = chosen is None or not left
+        else:
+            assert Outcome.CANCELED not in told.values()
+
+    @rule()
+    def conclude(self) -> None:
+        self.take(lifecycle.conclude(self.standing, now=self.now))
+
+    @rule(seconds=st.sampled_from([1, 5, 30, 301]))
+    def time_passes(self, seconds: int) -> None:
+        # Never so much that anything would count as missed.
+        if self.now < START + AN_HOUR + timedelta(minutes=40):
+            self.now += timedelta(seconds=seconds)
+
+    @invariant()
+    def targets_are_as_in_the_model(self) -> None:
+        if self.post is not None:
+            assert [target.status.value for target in self.post.targets] == self.model
+
+    @invariant()
+    def the_post_follows_from_its_targets(self) -> None:
+        if self.post is None or self.is_cancelled or not self.has_started:
+            return
+        derived = lifecycle.derive(self.post.targets)
+        assert self.post.status in {derived, PostStatus.PUBLISHING}
+
+    @invariant()
+    def a_cancelled_post_is_cancelled_for_good(self) -> None:
+        if self.is_cancelled:
+            assert self.standing.status is PostStatus.CANCELED
+            assert self.standing.workflow_id is None
+            assert "SCHEDULED" not in self.model
+
+
+FAULTY = (
+    "posts.read", "posts.commit", "posts.answer", "posts.complete", "posts.event",
+    "posts.fanned_out", "directory.key", "directory.account", "directory.member",
+    "schedules.arm", "schedules.disarm", "bus.announce", "publish_queue.send",
+    "delivery_queue.send", "webhooks.endpoints", "webhooks.add_delivery", "webhooks.delivery",
+    "webhooks.endpoint", "webhooks.replace_delivery", "secrets.open",
+)  # fmt: skip
+
+
+class WholeService(RuleBasedStateMachine):
+    """All operations on fakes whose calls fail before or after their effect."""
+
+    posts = Bundle("posts")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.core = Core()
+        self.core.tap = self.tap
+        self.faults: list[tuple[str, bool]] = []
+        self.fires: list[tuple[str, str]] = []
+        self.handled: list[Any] = []
+
+    def tap(self, name: str, call: Callable[[], Any]) -> Any:
+        """Let the next call that a fault is meant for fail, before it or after it."""
+        for fault in self.faults:
+            if fault[0] == name:
+                self.faults.remove(fault)
+                if fault[1]:
+                    call()
+                raise UnavailableError(f"{name} fails")
+        return call()
+
+    def do(self, call: Callable[[], object]) -> None:
+        """Do something that may fail as the ports do, or be refused, but in no other way."""
+        try:
+            call()
+        except (UnavailableError, ContendedError, PostNotCancelableError):
+            return
+
+    @rule(target=posts, size=st.integers(1, 3), minutes=st.integers(1, 90))
+    def create(self, size: int, minutes: int) -> Any:
+        known = set(self.core.posts._posts)
+        at = self.core.clock.at + timedelta(minutes=minutes)
+        comment = "First!" if minutes % 2 else None
+        draft = self.core.a_draft(size, scheduled_for=at, first_comment=comment)
+        self.do(lambda: self.core.create(draft))
+        made = sorted(set(self.core.posts._posts) - known)
+        self.fires.extend((post_id, f"{post_id}-1") for post_id in made)
+        return multiple(*made)
+
+    @rule(post_id=posts)
+    def cancel(self, post_id: str) -> None:
+        self.do(lambda: self.core.cancel(post_id))
+
+    @rule(post_id=posts, chosen=st.lists(indices, min_size=1, unique=True))
+    def cancel_some(self, post_id: str, chosen: list[int]) -> None:
+        targets = self.core.post(post_id).targets
+        ids = tuple({targets[index % len(targets)].id: None for index in chosen})
+        self.do(lambda: self.core.cancel(post_id, target_ids=ids))
+
+    @rule(name=st.sampled_from(FAULTY), is_after=st.booleans(), times=st.integers(1, 3))
+    def fault(self, name: str, is_after: bool, times: int) -> None:
+        self.faults.extend([(name, is_after)] * times)
+
+    @rule(accident=st.sampled_from(Accident), times=st.integers(1, 4))
+    def accident(self, accident: Accident, times: int) -> None:
+        self.core.platform.publish_accidents.extend([accident] * times)
+
+    @rule(is_final=st.booleans())
+    def platform_does_not_prepare(self, is_final: bool) -> None:
+        error = (PlatformRejectedError if is_final else PlatformRetriableError)("DOWN", "Down.")
+        self.core.platform.prepare_errors.append(error)
+
+    @rule(is_final=st.booleans())
+    def platform_cannot_tell(self, is_final: bool) -> None:
+        error = (PlatformRejectedError if is_final else PlatformRetriableError)("DOWN", "Down.")
+        self.core.platform.find_errors.append(error)
+
+    @rule(accident=st.sampled_from(Accident))
+    def comment_fails(self, accident: Accident) -> None:
+        self.core.platform.comment_accidents.append(accident)
+
+    @rule(answer=st.sampled_from([500, 302, 404, None]))
+    def endpoint_fails(self, answer: int | None) -> None:
+        failure = WebhookSendError("TIMEOUT", "No answer.") if answer is None else answer
+        self.core.sender.script.append(failure)
+
+    @rule()
+    def fires_come(self) -> None:
+        self.core.fire_due()
+
+    @precondition(lambda self: self.fires)
+    @rule(data=st.data())
+    def a_fire_comes_again(self, data: st.DataObject) -> None:
+        post_id, workflow_id = data.draw(st.sampled_from(self.fires))
+        at = self.core.post(post_id).scheduled_at
+        if at is not None and at <= self.core.clock.at:
+            self.do(lambda: self.core.start(post_id, workflow_id))
+
+    @precondition(lambda self: self.core.ready())
+    @rule(data=st.data(), is_repeated=st.booleans())
+    def a_message_comes(self, data: st.DataObject, is_repeated: bool) -> None:
+        entry = data.draw(st.sampled_from(self.core.ready()))
+        self.handled.append(entry[1])
+        self.core.handle(entry, keep=is_repeated)
+
+    @precondition(lambda self: self.handled)
+    @rule(data=st.data())
+    def an_old_message_comes_again(self, data: st.DataObject) -> None:
+        message = data.draw(st.sampled_from(self.handled))
+        self.do(lambda: self.core.do(message))
+
+    @precondition(lambda self: self.core.waiting)
+    @rule(data=st.data())
+    def a_message_is_lost(self, data: st.DataObject) -> None:
+        self.core.waiting.remove(data.draw(st.sampled_from(self.core.waiting)))
+
+    @rule()
+    def reconcile(self) -> None:
+        self.do(self.core.reconcile)
+
+    @rule(seconds=st.sampled_from([1, 10, 61, 130, 900, 3600]))
+    def time_passes(self, seconds: int) -> None:
+        self.core.advance(timedelta(seconds=seconds))
+
+    @invariant()
+    def promises_hold(self) -> None:
+        self.core.check(at_rest=False)
+
+    def teardown(self) -> None:
+        self.faults.clear()
+        self.core.sender.script.clear()
+        self.core.drain()
+        self.core.check()
+
+
+TestPureLifecycle = PureLifecycle.TestCase
+TestPureLifecycle.settings = settings(
+    max_examples=150, stateful_step_count=30, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip
+TestWholeService = WholeService.TestCase
+TestWholeService.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)  # fmt: skip

@@ -1,0 +1,817 @@
+"""The whole core wired to fakes, with a tap on every call that leaves it."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, cast
+
+from postbreeze.domain import ids, lifecycle
+from postbreeze.domain.access import ApiKey, Member, Role
+from postbreeze.domain.changes import Change, PublishTarget, ResolveTarget
+from postbreeze.domain.errors import PlatformOutcomeUnknownError, PostbreezeError, UnavailableError
+from postbreeze.domain.events import Event, EventType
+from postbreeze.domain.post import (
+    AccountStatus,
+    Platform,
+    Post,
+    PostDraft,
+    PostStatus,
+    SocialAccount,
+    Target,
+    TargetDraft,
+    TargetStatus,
+)
+from postbreeze.domain.webhook import DeliveryStatus, Endpoint, EndpointStatus
+from postbreeze.operations import deliver, publish
+from postbreeze.operations.administer.endpoints import Endpoints
+from postbreeze.operations.answers import Answer
+from postbreeze.operations.arm import Arm
+from postbreeze.operations.cancel import CancelCommand, CancelPost
+from postbreeze.operations.conclude import Conclude
+from postbreeze.operations.create import CreateCommand, CreatePost
+from postbreeze.operations.deliver import Deliver
+from postbreeze.operations.effects import Effects
+from postbreeze.operations.fan_out import FanOut
+from postbreeze.operations.platform_port import (
+    ExternalPost,
+    PlatformClient,
+    PreparedPost,
+    Publication,
+)
+from postbreeze.operations.ports import (
+    DeliveryQueue,
+    Directory,
+    EventBus,
+    PostStore,
+    PublishQueue,
+    Randomness,
+    Schedules,
+    SecretBox,
+    WebhookResponse,
+    WebhookSender,
+    WebhookStore,
+)
+from postbreeze.operations.publish import PublishOneTarget
+from postbreeze.operations.read import ReadPost
+from postbreeze.operations.reconcile import Reconcile
+from postbreeze.operations.start import StartPublish
+from tests.support.builders import an_id
+from tests.support.fakes import FakeTogether, QueuedDelivery, World
+from tests.support.platforms import FakePlatform
+
+A_SECOND = timedelta(seconds=1)
+A_MINUTE = timedelta(minutes=1)
+AN_HOUR = timedelta(hours=1)
+
+
+def numbered(prefix: str, number: int) -> str:
+    """Build an identifier that is easy to recognise."""
+    return f"{prefix}_01JX0000000000000000{number:06d}"
+
+
+WORKSPACE = numbered("ws", 1)
+OTHER_WORKSPACE = numbered("ws", 2)
+ENDPOINT = numbered("wh", 1)
+USERS = {role: numbered("usr", index) for index, role in enumerate(Role)}
+STRANGER = numbered("usr", 99)
+WEBHOOK_SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+
+Tap = Callable[[str, Callable[[], Any]], Any]
+"""Stands between the core and a port: given the call's name and the call, it makes it or not."""
+
+
+def straight(_: str, call: Callable[[], Any]) -> Any:
+    """Just make the call."""
+    return call()
+
+
+Message = PublishTarget | ResolveTarget | QueuedDelivery | tuple[str, str]
+Waiting = tuple[datetime, Message]
+"""A message and from when on its reader sees it."""
+
+VISIBLE_AGAIN = timedelta(seconds=90)
+"""After how long a queue shows a message again that was not done with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentRequest:
+    """What an endpoint received."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class FakeSender:
+    """An endpoint that answers 200, or what is scripted: one status, answer or error a call."""
+
+    script: list[int | WebhookResponse | Exception] = field(default_factory=list)
+    requests: list[SentRequest] = field(default_factory=list)
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookResponse:
+        self.requests.append(SentRequest(url=url, headers=dict(headers), body=body))
+        answer = self.script.pop(0) if self.script else 200
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, WebhookResponse):
+            return answer
+        return WebhookResponse(status=answer, headers={}, body=b"ok", duration_ms=12)
+
+
+class OneByOne(FakeTogether):
+    """Runs calls one after the other, and holds no lock meanwhile: they may stop half-way."""
+
+    def run(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
+        return FakeTogether.run.__wrapped__(self, *calls)  # type: ignore[attr-defined,no-any-return]
+
+    def attempt(self, *calls: Callable[[], None], seconds: float) -> Sequence[Exception | None]:
+        return FakeTogether.attempt.__wrapped__(  # type: ignore[attr-defined,no-any-return]
+            self, *calls, seconds=seconds
+        )
+
+
+class Tapped:
+    """A port all of whose calls go through the core's tap."""
+
+    def __init__(self, core: Core, name: str, port: object) -> None:
+        self._core = core
+        self._name = name
+        self._port = port
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        bound = getattr(self._port, method)
+        name = f"{self._name}.{method}"
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return self._core.tap(name, lambda: bound(*args, **kwargs))
+
+        return call
+
+
+class DiedError(BaseException):
+    """The process is gone: nothing catches this."""
+
+
+@dataclass(slots=True)
+class Mortal:
+    """A tap that lets so many calls through and then lets the process die; -1 for never."""
+
+    calls: int
+    made: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str, call: Callable[[], Any]) -> Any:
+        if len(self.made) == self.calls:
+            raise DiedError
+        result = call()
+        self.made.append(name)
+        if len(self.made) == self.calls:
+            raise DiedError
+        return result
+
+
+class _Recorded:
+    """The post store, keeping every change that was committed."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def __getattr__(self, method: str) -> Any:
+        return getattr(self._core.posts, method)
+
+    def commit(self, change: Change, **rest: Any) -> None:
+        self._core.posts.commit(change, **rest)
+        self._core.changes.append(change)
+
+
+@dataclass(slots=True)
+class WatchedPlatform:
+    """Counts, beside what its platform keeps, every call that may have published something."""
+
+    core: Core
+    platform: FakePlatform
+    sent: list[str] = field(default_factory=list)
+    publications: list[Publication] = field(default_factory=list)
+
+    def prepare(self, publication: Publication, credentials: Mapping[str, str]) -> PreparedPost:
+        prepared = self.core.tap(
+            "platform.prepare", lambda: self.platform.prepare(publication, credentials)
+        )
+        return _Prepared(self, prepared, publication)
+
+    def find(self, publication: Publication, credentials: Mapping[str, str]) -> ExternalPost | None:
+        found = self.core.tap("platform.find", lambda: self.platform.find(publication, credentials))
+        return cast("ExternalPost | None", found)
+
+    def comment(
+        self, publication: Publication, post: ExternalPost, credentials: Mapping[str, str]
+    ) -> None:
+        self.core.tap(
+            "platform.comment", lambda: self.platform.comment(publication, post, credentials)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    watched: WatchedPlatform
+    prepared: PreparedPost
+    publication: Publication
+
+    def publish(self) -> ExternalPost:
+        return cast("ExternalPost", self.watched.core.tap("platform.publish", self._publish))
+
+    def _publish(self) -> ExternalPost:
+        self.watched.publications.append(self.publication)
+        try:
+            published = self.prepared.publish()
+        except PlatformOutcomeUnknownError:
+            self.watched.sent.append(self.publication.target_id)
+            raise
+        self.watched.sent.append(self.publication.target_id)
+        return published
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """Targets that a client was told are canceled, and how much had been sent by then."""
+
+    post_id: str
+    target_ids: frozenset[str]
+    sent_before: int
+
+
+class Core:
+    """Everything between a client, a scheduler, the queues and the platforms."""
+
+    def __init__(self, randomness: Randomness | None = None) -> None:
+        self.tap: Tap = self._follow
+        self._befores: dict[str, deque[Callable[[], object]]] = defaultdict(deque)
+        self._faults: dict[str, deque[tuple[Exception, bool]]] = defaultdict(deque)
+        self._recorded: list[str] = []
+        self.world = World(together=OneByOne())
+        self.randomness = randomness or self.world.randomness
+        self.clock = self.world.clock
+        self.telemetry = self.world.telemetry
+        self.directory = self.world.workspaces
+        self.posts = self.world.posts
+        self.webhooks = self.world.webhooks
+        self.schedules = self.world.schedules
+        self.bus = self.world.bus
+        self.publish_queue = self.world.publish_queue
+        self.delivery_queue = self.world.delivery_queue
+        self.secrets = self.world.secrets
+        self.sender = FakeSender()
+        self.platform = FakePlatform()
+        self.watched = WatchedPlatform(self, self.platform)
+        self.promises: list[Promise] = []
+        self.changes: list[Change] = []
+        self.waiting: list[Waiting] = []
+        self._populate()
+        self._wire()
+
+    def _populate(self) -> None:
+        for role, user in USERS.items():
+            self.add_key(role.value.lower(), owner=user)
+            self.add_member(user, role)
+        for number in range(20, 23):
+            self.add_account(number)
+        self.webhooks.add_endpoint(self.an_endpoint())
+
+    def _wire(self) -> None:
+        posts = cast("PostStore", Tapped(self, "posts", _Recorded(self)))
+        directory = cast("Directory", Tapped(self, "directory", self.directory))
+        webhooks = cast("WebhookStore", Tapped(self, "webhooks", self.webhooks))
+        schedules = cast("Schedules", Tapped(self, "schedules", self.schedules))
+        bus = cast("EventBus", Tapped(self, "bus", self.bus))
+        publish_queue = cast("PublishQueue", Tapped(self, "publish_queue", self.publish_queue))
+        delivery_queue = cast("DeliveryQueue", Tapped(self, "delivery_queue", self.delivery_queue))
+        sender = cast("WebhookSender", Tapped(self, "sender", self.sender))
+        secrets = cast("SecretBox", Tapped(self, "secrets", self.secrets))
+        platforms: Mapping[Platform, PlatformClient] = dict.fromkeys(Platform, self.watched)
+        self.effects = Effects(
+            schedules=schedules,
+            bus=bus,
+            publish_queue=publish_queue,
+            together=self.world.together,
+            telemetry=self.telemetry,
+        )
+        self.arm = Arm(
+            posts=posts,
+            schedules=schedules,
+            effects=self.effects,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.create_post = CreatePost(
+            posts=posts,
+            directory=directory,
+            arm=self.arm,
+            effects=self.effects,
+            together=self.world.together,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+        self.cancel_post = CancelPost(
+            posts=posts,
+            directory=directory,
+            effects=self.effects,
+            together=self.world.together,
+            clock=self.clock,
+        )
+        self.read_post = ReadPost(
+            posts=posts, directory=directory, together=self.world.together, clock=self.clock
+        )
+        self.start = StartPublish(
+            posts=posts, effects=self.effects, clock=self.clock, telemetry=self.telemetry
+        )
+        self.conclude = Conclude(
+            posts=posts, effects=self.effects, clock=self.clock, telemetry=self.telemetry
+        )
+        self.publisher = PublishOneTarget(
+            posts=posts,
+            directory=directory,
+            platforms=platforms,
+            secrets=secrets,
+            effects=self.effects,
+            conclude=self.conclude,
+            clock=self.clock,
+            randomness=self.randomness,
+            telemetry=self.telemetry,
+        )
+        self.fan_out = FanOut(
+            posts=posts,
+            webhooks=webhooks,
+            queue=delivery_queue,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.deliver = Deliver(
+            webhooks=webhooks,
+            posts=posts,
+            sender=sender,
+            secrets=secrets,
+            queue=delivery_queue,
+            clock=self.clock,
+            randomness=self.randomness,
+            telemetry=self.telemetry,
+        )
+        self.endpoints = Endpoints(
+            registry=self.directory,
+            webhooks=webhooks,
+            secrets=secrets,
+            queue=delivery_queue,
+            check_url=lambda url: None,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+        self.reconcile = Reconcile(
+            posts=posts,
+            webhooks=webhooks,
+            arm=self.arm,
+            start=self.start,
+            conclude=self.conclude,
+            effects=self.effects,
+            bus=bus,
+            delivery_queue=delivery_queue,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+
+    # What goes wrong, or happens at the wrong moment
+
+    def _follow(self, name: str, call: Callable[[], Any]) -> Any:
+        """Make a call as it was scripted."""
+        self._recorded.append(name)
+        if self._befores[name]:
+            self._befores[name].popleft()()
+        error, is_after = self._faults[name].popleft() if self._faults[name] else (None, False)
+        if error is not None and not is_after:
+            raise error
+        result = call()
+        if error is not None:
+            raise error
+        return result
+
+    def before(self, name: str, happens: Callable[[], object]) -> None:
+        """Have something happen just before the next call of that name."""
+        self._befores[name].append(happens)
+
+    def fails(self, name: str, *errors: Exception) -> None:
+        """Have the next calls of that name fail without effect, one for each error."""
+        self._faults[name].extend((error, False) for error in errors)
+
+    def fails_after(self, name: str, *errors: Exception) -> None:
+        """Have the next calls of that name take effect and fail nevertheless."""
+        self._faults[name].extend((error, True) for error in errors)
+
+    def recorded(self) -> list[str]:
+        """Return the list of the calls made from now on."""
+        self._recorded = []
+        return self._recorded
+
+    def dies_after(self, calls: int, act: Callable[[], object]) -> None:
+        """Do something in a process that dies after so many calls."""
+        self.tap = Mortal(calls)
+        try:
+            act()
+        except DiedError:
+            self.tap = self._follow
+        else:
+            raise AssertionError("it ended before it could die")
+
+    # What there is
+
+    def add_key(self, digest: str, *, owner: str, **rest: Any) -> ApiKey:
+        """Add a key known by its digest."""
+        key = ApiKey(
+            id=an_id(ids.KEY),
+            digest=digest,
+            owner_user_id=owner,
+            name=digest,
+            hint="…",
+            created_at=self.clock.now(),
+            **rest,
+        )
+        self.directory.add_key(key)
+        return key
+
+    def add_member(self, user: str, role: Role, *, workspace: str = WORKSPACE) -> None:
+        """Add a member or change a role."""
+        self.directory.put_member(
+            Member(workspace_id=workspace, user_id=user, role=role, created_at=self.clock.now())
+        )
+
+    def add_account(
+        self,
+        number: int,
+        *,
+        platform: Platform = Platform.BLUESKY,
+        workspace: str = WORKSPACE,
+        status: AccountStatus = AccountStatus.ACTIVE,
+    ) -> SocialAccount:
+        """Add an account; its password is accepted by the platform."""
+        account = SocialAccount(
+            id=numbered("soc", number),
+            workspace_id=workspace,
+            platform=platform,
+            display_name=f"Account {number}",
+            external_account_id=f"did:plc:{number}",
+            status=status,
+            created_at=self.clock.now(),
+        )
+        sealed = self.secrets.seal('{"appPassword": "right"}', publish.sealing_context(account))
+        account = replace(account, sealed_credentials=sealed)
+        self.platform.passwords[account.id] = "right"
+        self.directory.add_account(account)
+        return account
+
+    def endpoint(self) -> Endpoint:
+        """Read the endpoint that is there from the beginning."""
+        endpoint = self.webhooks.endpoint(WORKSPACE, ENDPOINT)
+        assert endpoint is not None
+        return endpoint
+
+    def an_endpoint(self, number: int = 1, **wanted: Any) -> Endpoint:
+        """Build an endpoint that is subscribed to everything."""
+        endpoint = Endpoint(
+            id=numbered("wh", number),
+            workspace_id=wanted.get("workspace_id", WORKSPACE),
+            url=f"https://hooks.example/{number}",
+            event_filters=("*",),
+            status=EndpointStatus.ENABLED,
+            sealed_secrets=(),
+            created_at=self.clock.now(),
+        )
+        sealed = self.secrets.seal(WEBHOOK_SECRET, deliver.sealing_context(endpoint))
+        return replace(endpoint, **{"sealed_secrets": (sealed,), **wanted})
+
+    def a_draft(
+        self,
+        targets: int = 2,
+        *,
+        first_comment: str | None = None,
+        targets_of: tuple[TargetDraft, ...] | None = None,
+        **wanted: Any,
+    ) -> PostDraft:
+        """Build what a client may ask for: a post on Bluesky accounts, an hour ahead."""
+        usual = tuple(
+            TargetDraft(social_account_id=numbered("soc", 20 + index), first_comment=first_comment)
+            for index in range(targets)
+        )
+        given: dict[str, Any] = {
+            "targets": usual if targets_of is None else targets_of,
+            "caption": "Hello",
+            "scheduled_for": self.clock.at + AN_HOUR,
+            **wanted,
+        }
+        return PostDraft(**given)
+
+    def add_post(self, post: Post) -> Post:
+        """Put a post there as it is."""
+        self.posts.commit(Change(before=None, after=post))
+        return post
+
+    # What clients do
+
+    def create(self, draft: PostDraft | None = None, *, key: str = "owner", **rest: Any) -> Answer:
+        """Create a post."""
+        draft = draft or self.a_draft()
+        return self.create_post(CreateCommand(key_digest=key, draft=draft, **rest))
+
+    def created(self, targets: int = 2, **wanted: Any) -> Post:
+        """Create a post and read it from the store."""
+        answer = self.create(self.a_draft(targets, **wanted))
+        return self.post(str(answer.body["id"]))
+
+    def created_unarmed(self, targets: int = 2) -> Post:
+        """Create a post while the scheduler is down, and read it from the store."""
+        self.fails("schedules.arm", UnavailableError("down"))
+        return self.created(targets)
+
+    def cancel(self, post_id: str, *, key: str = "owner", **rest: Any) -> Answer:
+        """Cancel, and remember what was promised."""
+        answer = self.cancel_post(CancelCommand(key_digest=key, post_id=post_id, **rest))
+        if not rest.get("dry_run", False):
+            canceled = frozenset(
+                str(told["id"])
+                for told in answer.body["cancellation"]["targets"]
+                if told["outcome"] == "canceled"
+            )
+            promise = Promise(
+                post_id=post_id, target_ids=canceled, sent_before=len(self.watched.sent)
+            )
+            self.promises.append(promise)
+        return answer
+
+    # What can be seen
+
+    def post(self, post_id: str) -> Post:
+        """Read a post that must be there."""
+        post = self.posts.read(post_id)
+        assert post is not None
+        return post
+
+    def has(self, post: Post, *statuses: str, status: PostStatus | None = None) -> Post:
+        """Put a post into a state that is hard to reach otherwise: its targets', and its own."""
+        targets = tuple(
+            replace(target, status=TargetStatus(wanted), revision=target.revision + 1)
+            for target, wanted in zip(post.targets, statuses, strict=True)
+        )
+        changed = replace(post, targets=targets, revision=post.revision + 1)
+        changed = changed if status is None else replace(changed, status=status)
+        self.posts.commit(Change(before=post, after=changed))
+        return changed
+
+    def events(self, post_id: str) -> list[str]:
+        """Return the names of a post's events, oldest first."""
+        return [event.type.value for event in self.posts.timeline(post_id)]
+
+    def received(self) -> list[str]:
+        """Return the event names that reached endpoints, with repetitions."""
+        return [request.headers["X-Postbreeze-Event"] for request in self.sender.requests]
+
+    # What happens by itself
+
+    def fire_due(self) -> None:
+        """Fire every schedule whose moment has come, as EventBridge does."""
+        for arming in list(self.schedules.armed.values()):
+            if arming.at <= self.clock.now() and _works(
+                partial(self.start, arming.post_id, arming.workflow_id)
+            ):
+                self.schedules.armed.pop(arming.workflow_id, None)
+
+    def pump(self) -> None:
+        """Note from when on each message that was sent since is shown to its reader."""
+        now = self.clock.now()
+        for announced in self.bus.announced:
+            self.waiting.append((now, announced))
+        for sent in self.publish_queue.sent:
+            self.waiting.append((now + _delay(sent), sent))
+        for queued in self.delivery_queue.sent:
+            self.waiting.append((now + _delay(queued), queued))
+        self.bus.announced.clear()
+        self.publish_queue.sent.clear()
+        self.delivery_queue.sent.clear()
+
+    def advance(self, by: timedelta) -> None:
+        """Let time pass."""
+        self.pump()
+        self.clock.advance(by)
+
+    def run_queues(self) -> bool:
+        """Handle every message whose time has come; tell whether there was one."""
+        busy = False
+        while (ready := self.ready()) != []:
+            busy = True
+            for entry in ready:
+                self.handle(entry)
+        return busy
+
+    def ready(self) -> list[Waiting]:
+        """Return the messages whose time has come."""
+        self.pump()
+        return [entry for entry in self.waiting if entry[0] <= self.clock.now()]
+
+    def handle(self, entry: Waiting, *, keep: bool = False) -> None:
+        """Handle one message; it is shown again later if that fails, or if it is to be kept."""
+        if not keep:
+            self.waiting.remove(entry)
+        if not _works(partial(self.do, entry[1])):
+            self.waiting.append((self.clock.now() + VISIBLE_AGAIN, entry[1]))
+
+    def do(self, message: Message) -> object:
+        """Do what a message says."""
+        match message:
+            case PublishTarget():
+                return self.publisher.publish(
+                    message.post_id, message.target_id, message.workflow_id
+                )
+            case ResolveTarget():
+                return self.publisher.resolve(message.post_id, message.target_id, message.claim_id)
+            case QueuedDelivery():
+                return self.deliver(message.endpoint_id, message.delivery_id)
+            case post_id, event_id:
+                return self.fan_out(post_id, event_id)
+
+    def drain_messages(self, *, publishing: bool = True) -> None:
+        """Handle what waits now, but for publishing if that is not wanted."""
+        while entries := [
+            entry
+            for entry in self.ready()
+            if publishing or not isinstance(entry[1], PublishTarget | ResolveTarget)
+        ]:
+            self.handle(entries[0])
+
+    def drain(self) -> None:
+        """Let time pass, with all in order again, until nothing is left to be done."""
+        self.tap = straight
+        for _ in range(400):
+            self.fire_due()
+            if self.run_queues():
+                continue
+            moment = self._next_moment()
+            if moment is None:
+                return
+            now = self.clock.now()
+            self.clock.at = max(moment, now) + A_SECOND
+            self.reconcile()
+            if moment < now:
+                # Due for longer already: it is looked at again every minute.
+                self.advance(A_MINUTE)
+        raise AssertionError("the service never comes to rest")
+
+    def _next_moment(self) -> datetime | None:
+        moments = [
+            *(arming.at for arming in self.schedules.armed.values()),
+            *(post.attention_at for post in self.posts._posts.values()),
+            *(entry[0] for entry in self.waiting),
+            *(delivery.due_at for delivery in self.webhooks._deliveries.values()),
+            *(
+                event.pending_since + timedelta(seconds=30)
+                for event in self.all_events()
+                if event.pending_since is not None
+            ),
+        ]
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    def all_events(self) -> list[Event]:
+        """Return every post's events."""
+        return [event for post_id in self.posts._posts for event in self.posts.timeline(post_id)]
+
+    # What must hold
+
+    def check(self, *, at_rest: bool = True) -> None:
+        """Assert everything that the service promises; most of it only once it is at rest."""
+        self._check_promises()
+        self._check_history()
+        for post_id in self.posts._posts:
+            self._check_post(self.post(post_id))
+            if at_rest:
+                self._check_end(self.post(post_id))
+        if at_rest:
+            self._check_events()
+
+    def _check_promises(self) -> None:
+        sent = self.watched.sent
+        assert len(set(sent)) == len(sent), "a target was sent to its platform twice"
+        assert all(count == 1 for count in self.platform.publishes.values())
+        for promise in self.promises:
+            late = promise.target_ids & set(sent[promise.sent_before :])
+            assert not late, "a target was published after it was reported canceled"
+            for target_id in promise.target_ids:
+                target = self.post(promise.post_id).target(target_id)
+                assert target is not None
+                assert target.status is TargetStatus.CANCELED
+
+    def _check_history(self) -> None:
+        for change in self.changes:
+            before, after = change.before, change.after
+            assert _expected_events(before, after) == [event.type for event in change.events]
+            if before is None:
+                continue
+            assert after.version > before.version
+            for old, new in zip(before.targets, after.targets, strict=True):
+                if old.status is TargetStatus.PUBLISHED:
+                    assert _settled_part(new) == _settled_part(old), "a published target changed"
+
+    def _check_post(self, post: Post) -> None:
+        for target in post.targets:
+            if target.status is TargetStatus.CANCELED:
+                assert target.workflow_id is None
+            if target.status is TargetStatus.PUBLISHED:
+                assert target.external_post_id is not None
+        if post.status is PostStatus.CANCELED:
+            assert post.workflow_id is None
+            assert post.pending_workflow_id is None
+            assert post.canceled_at is not None
+            assert not {TargetStatus.SCHEDULED, TargetStatus.DRAFT} & _statuses(post)
+        if post.status is PostStatus.SCHEDULED:
+            assert (post.workflow_id is None) != (post.pending_workflow_id is None)
+            assert _statuses(post) <= {TargetStatus.SCHEDULED, TargetStatus.CANCELED}
+
+    def _check_end(self, post: Post) -> None:
+        still = {PostStatus.DRAFT, PostStatus.NEEDS_APPROVAL}
+        assert post.status not in {PostStatus.SCHEDULED, PostStatus.PUBLISHING}
+        assert not {TargetStatus.SCHEDULED, TargetStatus.PUBLISHING} & _statuses(post)
+        assert post.attention_at is None
+        if post.status not in still | {PostStatus.CANCELED}:
+            assert post.status is lifecycle.derive(post.targets)
+        for target in post.targets:
+            if target.status is TargetStatus.FAILED:
+                assert target.error_code is not None
+                assert target.error_message
+
+    def _check_events(self) -> None:
+        for event in self.all_events():
+            assert event.pending_since is None, "an event never left the outbox"
+            for endpoint in self.webhooks.endpoints(event.workspace_id):
+                self._check_delivered(event, endpoint)
+
+    def _check_delivered(self, event: Event, endpoint: Endpoint) -> None:
+        mine = [
+            delivery
+            for delivery in self.webhooks._deliveries.values()
+            if (delivery.event_id, delivery.endpoint_id) == (event.id, endpoint.id)
+        ]
+        assert len(mine) == 1, "an event has one delivery for each endpoint"
+        assert mine[0].status is DeliveryStatus.DELIVERED
+        body = [r.body for r in self.sender.requests if mine[0].id.encode() in r.body]
+        assert body, "a delivery that nobody received"
+
+
+def _works(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except PostbreezeError:
+        return False
+    return True
+
+
+def _delay(message: PublishTarget | ResolveTarget | QueuedDelivery) -> timedelta:
+    seconds = 0 if isinstance(message, ResolveTarget) else message.delay_seconds
+    assert 0 <= seconds <= 900, "no queue can hold a message back that long"
+    return timedelta(seconds=seconds)
+
+
+def _statuses(post: Post) -> set[TargetStatus]:
+    return {target.status for target in post.targets}
+
+
+def _settled_part(target: Target) -> Target:
+    return replace(
+        target,
+        first_comment_error=None,
+        first_comment_attempt=0,
+        revision=0,
+        updated_at=target.created_at,
+    )
+
+
+_ENDINGS = {
+    PostStatus.PUBLISHED: EventType.POST_PUBLISHED,
+    PostStatus.PARTIALLY_PUBLISHED: EventType.POST_PARTIALLY_PUBLISHED,
+    PostStatus.FAILED: EventType.POST_FAILED,
+    PostStatus.CANCELED: EventType.POST_CANCELLED,
+}
+
+
+def _expected_events(before: Post | None, after: Post) -> list[EventType]:
+    """Tell from two states of a post, without the lifecycle's help, what must be announced."""
+    if before is None:
+        return [EventType.POST_CREATED]
+    expected = []
+    if before.pending_workflow_id is not None and after.workflow_id == before.pending_workflow_id:
+        expected.append(EventType.POST_SCHEDULED)
+    chosen = any(
+        new.status is TargetStatus.CANCELED and old.status is not TargetStatus.CANCELED
+        for old, new in zip(before.targets, after.targets, strict=True)
+    )
+    if chosen and PostStatus.CANCELED not in (before.status, after.status):
+        expected.append(EventType.POST_TARGETS_CANCELLED)
+    if after.status is not before.status and after.status in _ENDINGS:
+        expected.append(_ENDINGS[after.status])
+    return expected

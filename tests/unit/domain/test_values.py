@@ -1,0 +1,129 @@
+"""Changes, errors and a post's own questions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from postbreeze.domain.changes import Announcement, Change, change
+from postbreeze.domain.errors import (
+    Detail,
+    PlatformRetriableError,
+    PostNotCancelableError,
+    PreconditionFailedError,
+    ValidationError,
+)
+from postbreeze.domain.events import EventType
+from postbreeze.domain.post import Post, TargetStatus
+from tests.support.builders import a_post
+from tests.support.fakes import START
+
+LATER = START + timedelta(minutes=1)
+
+
+def failing(post: Post, index: int) -> Post:
+    targets = list(post.targets)
+    targets[index] = replace(targets[index], status=TargetStatus.FAILED)
+    return replace(post, targets=tuple(targets))
+
+
+def test_only_rows_that_differ_are_written_at_their_next_revision() -> None:
+    # Given
+    post = a_post()
+    # When
+    made = change(post, failing(post, 1), now=LATER, actor="me")
+    # Then
+    [write] = made.writes
+    assert write.row == made.after.targets[1]
+    assert write.expected_revision == 1
+    assert (made.after.targets[1].revision, made.after.targets[1].updated_at) == (2, LATER)
+    assert made.after.revision == post.revision
+    assert made.after.updated_at == post.updated_at
+    assert made.after.version == post.version + 1
+
+
+def test_the_posts_own_row_is_written_where_it_differs() -> None:
+    # Given
+    post = a_post()
+    # When
+    made = change(post, replace(post, caption="New"), now=LATER, actor="me")
+    # Then
+    [write] = made.writes
+    assert isinstance(write.row, Post)
+    assert (write.row.revision, write.expected_revision) == (2, 1)
+    assert write.row.updated_at == LATER
+
+
+def test_the_posts_own_row_can_be_written_although_it_does_not_differ() -> None:
+    # Given
+    post = a_post()
+    # When
+    made = change(post, failing(post, 0), now=LATER, actor="me", touch_post=True)
+    # Then
+    assert [write.row.id for write in made.writes] == [post.id, post.targets[0].id]
+
+
+def test_a_change_of_nothing_is_empty() -> None:
+    post = a_post()
+    assert change(post, post, now=LATER, actor="me").is_empty
+    assert Change(before=post, after=post).is_empty
+
+
+def test_a_new_post_writes_all_its_rows_which_must_not_exist() -> None:
+    # Given
+    post = a_post()
+    # When
+    made = change(None, post, now=START, actor="me")
+    # Then
+    assert [write.row.id for write in made.writes] == [post.id, *(t.id for t in post.targets)]
+    assert {write.expected_revision for write in made.writes} == {None}
+
+
+def test_an_event_tells_what_was_reached_and_how() -> None:
+    # Given
+    post = a_post()
+    announcement = Announcement(
+        type=EventType.POST_CANCELLED, extra={"cancellation": 1}, reason="why"
+    )
+    # When
+    made = change(post, failing(post, 0), now=LATER, actor="me", announce=(announcement,))
+    # Then
+    [event] = made.events
+    assert (event.type, event.actor, event.reason) == (EventType.POST_CANCELLED, "me", "why")
+    assert (event.version_before, event.version_after) == (post.version, post.version + 1)
+    assert event.pending_since == event.occurred_at == LATER
+    assert set(event.payload) == {"eventId", "occurredAt", "workspaceId", "post", "cancellation"}
+    assert event.payload["eventId"] == event.id
+    assert event.payload["occurredAt"] == "2026-06-01T09:01:00.000Z"
+    assert event.payload["post"]["version"] == event.version_after
+    assert event.payload["post"]["targets"][0]["status"] == "FAILED"
+
+
+def test_the_same_transition_makes_the_same_event_and_another_one_another() -> None:
+    # Given
+    post = a_post()
+    cancelled = Announcement(type=EventType.POST_CANCELLED)
+    failed = Announcement(type=EventType.POST_FAILED)
+    # When
+    one = change(post, failing(post, 0), now=LATER, actor="me", announce=(cancelled, failed))
+    same = change(post, failing(post, 0), now=LATER, actor="me", announce=(cancelled,))
+    later = change(one.after, failing(one.after, 1), now=LATER, actor="me", announce=(cancelled,))
+    # Then
+    assert one.events[0].id == same.events[0].id
+    assert len({one.events[0].id, one.events[1].id, later.events[0].id}) == 3
+
+
+def test_a_post_finds_its_targets_by_their_ids() -> None:
+    post = a_post()
+    assert post.target(post.targets[1].id) is post.targets[1]
+    assert post.target("tgt_other") is None
+
+
+def test_errors_carry_what_their_answers_need() -> None:
+    assert ValidationError.of("a.b", "is wrong").details == (Detail("a.b", "is wrong"),)
+    assert str(ValidationError([Detail("a", "x"), Detail("b", "y")])) == "a: x; b: y"
+    assert PostNotCancelableError("DRAFT").targets == ()
+    assert PreconditionFailedError(7).current == 7
+    error = PlatformRetriableError("BUSY", "Busy.", retry_after=3)
+    assert error.as_dict() == {"code": "BUSY", "message": "Busy."}
+    assert error.retry_after == 3
