@@ -53,6 +53,7 @@ test: setup check build ## everything that needs no one else's server
 	@$(BIN)/pytest tests/e2e
 
 test-platforms: setup ## publish to the reference Bluesky server
+	@$(BIN)/python -m local.reference_pds install
 	@$(BIN)/pytest tests/platforms
 
 build: setup ## build for AWS, with bytecode

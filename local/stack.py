@@ -66,6 +66,8 @@ class Stack:
     receiver_log: Path = paths.LOCAL / "receiver.jsonl"
     platform_log: Path = paths.LOCAL / "platform.jsonl"
     ready_build: Path | None = None
+    bluesky_url: str | None = None
+    """Another Bluesky server to publish to; the sandbox unless given."""
 
     @property
     def engine(self) -> Engine:
@@ -136,7 +138,7 @@ class Stack:
             outputs = deploy(
                 self.engine,
                 self.folder,
-                bluesky_url=self.platform_url,
+                bluesky_url=self.bluesky_url or self.platform_url,
                 ready_build=self.ready_build,
             )
         else:

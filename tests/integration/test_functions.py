@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +21,16 @@ from postbreeze.domain.post import AccountStatus, Platform, SocialAccount
 from postbreeze.settings import ConfigurationError
 from tests.support.aws import Aws, on_moto
 from tests.support.builders import an_id
+from tests.support.deployment import variables
+from tests.support.event_files import EVENTS, EventFile, documented, shown
 from tests.support.fakes import START
 from tests.support.http_client import http_event
 from tests.support.lambda_context import a_context
 
 ROOT = Path(__file__).parents[2]
-EVENTS = ROOT / "events"
 FUNCTIONS = sorted(folder.parent.name for folder in ROOT.glob("functions/*/app.py"))
 
-_numbers = count(1)
-
 Handler = Callable[[Any, Any], dict[str, Any]]
-
-
-def documented() -> list[tuple[str, str, Any]]:
-    """Read file, function and answer of every row of the table in events/README.md."""
-    rows = re.findall(
-        r"^\| `(\w+)\.json` \| `(\w+)Function` \| .* \| `(.*)` \|$",
-        (EVENTS / "README.md").read_text(encoding="utf-8"),
-        re.MULTILINE,
-    )
-    return [
-        (file, re.sub(r"(?<!^)(?=[A-Z])", "_", function).lower(), json.loads(answer))
-        for file, function, answer in rows
-    ]
 
 
 def load(function: str) -> Handler:
@@ -71,65 +55,35 @@ def aws() -> Iterator[Aws]:
 @pytest.fixture
 def environ(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str]:
     """A deployment: every variable of every function, set in this process."""
-    tables = aws.tables()
-    fan_out_queue = aws.queue()
-    variables = {
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "STAGE": "test",
-        # A logger keeps the standard output of the test that made it, so each has its own.
-        "POWERTOOLS_SERVICE_NAME": f"test-{next(_numbers)}",
-        "POWERTOOLS_METRICS_NAMESPACE": "Postbreeze",
-        "POWERTOOLS_LOG_LEVEL": "INFO",
-        "POSTS_TABLE": tables["posts"],
-        "WORKSPACES_TABLE": tables["workspaces"],
-        "WEBHOOKS_TABLE": tables["webhooks"],
-        "EVENTS_TOPIC_ARN": aws.topic_to(fan_out_queue),
-        "FAN_OUT_QUEUE_URL": fan_out_queue,
-        "PUBLISH_QUEUE_URL": aws.queue(),
-        "DELIVERY_QUEUE_URL": aws.queue(),
-        "SCHEDULE_GROUP": aws.schedule_group(),
-        "SCHEDULE_ROLE_ARN": "arn:aws:iam::123456789012:role/schedule",
-        "START_PUBLISH_ARN": "arn:aws:lambda:us-east-1:123456789012:function:start-publish",
-        "SCHEDULE_DLQ_ARN": "arn:aws:sqs:us-east-1:123456789012:dlq",
-        "ACCOUNT_SECRETS_KEY_ARN": aws.key(),
-        "WEBHOOK_SECRETS_KEY_ARN": aws.key(),
-        "BLUESKY_URL": "https://bsky.example",
-    }
-    for name, value in variables.items():
+    found = variables(aws)
+    for name, value in found.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("EGRESS_ALLOW_LOOPBACK", raising=False)
-    return variables
+    return found
 
 
 def test_every_event_is_documented_and_every_function_has_one() -> None:
-    assert sorted(file for file, _, _ in documented()) == sorted(
-        file.stem for file in EVENTS.glob("*.json")
-    )
-    assert {function for _, function, _ in documented()} == set(FUNCTIONS)
+    assert {event.path for event in documented()} == set(EVENTS.glob("*.json"))
+    assert {event.function for event in documented()} == set(FUNCTIONS)
 
 
-@pytest.mark.parametrize(("file", "function", "answer"), documented())
+@pytest.mark.parametrize("event", documented(), ids=lambda event: event.name)
 def test_a_function_answers_its_event_as_documented(
-    environ: Mapping[str, str], file: str, function: str, answer: dict[str, Any]
+    environ: Mapping[str, str], event: EventFile
 ) -> None:
     # Given a function on an empty deployment
-    handler = load(function)
+    handler = load(event.function)
     # When it gets its event
-    event = json.loads((EVENTS / f"{file}.json").read_text(encoding="utf-8"))
-    given = handler(event, a_context())
+    given = handler(event.event, a_context())
     # Then it answers as events/README.md says
-    if file.startswith("api_"):
-        assert json.loads(given["body"])["code"] == "UNAUTHORIZED"
-        given = {"statusCode": given["statusCode"]}
-    assert given == answer
+    assert shown(event, given) == event.answer
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_each_invocation_leaves_json_lines_with_its_id(
     environ: Mapping[str, str], function: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    [file, *_] = (file for file, name, _ in documented() if name == function)
-    event = json.loads((EVENTS / f"{file}.json").read_text(encoding="utf-8"))
+    [event, *_] = (event.event for event in documented() if event.function == function)
     handler = load(function)
     capsys.readouterr()
     context = a_context()

@@ -30,6 +30,11 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
 
+    @property
+    def certificate(self) -> bytes:
+        """What others need to trust it, in PEM."""
+        return _pem(self._certificate)
+
     def client_context(self) -> ssl.SSLContext:
         """Return the context production uses, trusting this authority too."""
         context = ssl.create_default_context()

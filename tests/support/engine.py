@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,21 @@ def clear_leftovers() -> None:
             shutil.rmtree(folder)
 
 
+@contextmanager
+def own_stack(*, bluesky_url: str | None = None) -> Iterator[dict[str, Any]]:
+    """Deploy a stack for this process, and take it down; gives what the stack file says of it.
+
+    Args:
+        bluesky_url: The Bluesky server it publishes to; its own sandbox unless given.
+    """
+    clear_leftovers()
+    own = replace(stack_in(TEST_STACKS / str(os.getpid())), bluesky_url=bluesky_url)
+    try:
+        yield own.up()
+    finally:
+        own.down()
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[dict[str, Any]]:
     """What the stack file says of a deployed stack with seeded data; IAM evaluation is on."""
@@ -52,9 +69,5 @@ def stack() -> Iterator[dict[str, Any]]:
     if pointed:
         yield json.loads(Path(pointed).read_text(encoding="utf-8"))
         return
-    clear_leftovers()
-    own = stack_in(TEST_STACKS / str(os.getpid()))
-    try:
-        yield own.up()
-    finally:
-        own.down()
+    with own_stack() as described:
+        yield described
