@@ -345,6 +345,22 @@ def test_the_guard_holds_for_an_empty_change_with_an_answer(stores: Stores) -> N
     assert stores.posts.answer(answer.key_digest, answer.idempotency_key) is None
 
 
+def test_an_empty_change_stores_its_answer_and_nothing_else(stores: Stores) -> None:
+    # Given
+    post = a_post(PostStatus.CANCELED)
+    stores.posts.commit(added(post))
+    stores.registry.put_member(a_member())
+    answer = an_answer(post.id, status=200, body={"id": post.id})
+    # When
+    stores.posts.commit(changed(post), guard=GUARD, answer=answer)
+    # Then
+    assert stores.posts.answer(answer.key_digest, answer.idempotency_key) == answer
+    assert stores.posts.read(post.id) == post
+    # And the key is taken
+    with pytest.raises(AnswerExistsError):
+        stores.posts.commit(changed(post), guard=GUARD, answer=answer)
+
+
 # Stored answers
 
 

@@ -138,14 +138,28 @@ def test_a_body_in_base_64_is_read(api: Api) -> None:
 def test_a_dry_run_changes_nothing_and_has_no_tag(api: Api) -> None:
     # Given a scheduled post
     post = api.schedule()
-    # When its cancel is tried out, with a key that would be malformed
-    reply = api.call(
-        "POST", f"/posts/{post['id']}/cancel?dryRun=true", headers={"Idempotency-Key": "ü"}
-    )
+    # When its cancel is tried out, with a key for which there is nothing to keep
+    headers = {"Idempotency-Key": "k"}
+    reply = api.call("POST", f"/posts/{post['id']}/cancel?dryRun=true", headers=headers)
     # Then the answer shows the cancelled post, and nothing has changed
     assert reply.status == 200
     assert reply.body["status"] == "CANCELED"
     assert "etag" not in reply.headers
+    assert api.call("GET", f"/posts/{post['id']}").body == post
+    # And the key is free for the cancel itself, in which it says something else
+    real = api.call("POST", f"/posts/{post['id']}/cancel", {"reason": "Now."}, headers=headers)
+    assert real.status == 200
+    assert "idempotency-replayed" not in real.headers
+
+
+@pytest.mark.parametrize("query", ["", "?dryRun=true"])
+def test_a_malformed_key_is_refused_on_a_dry_run_too(api: Api, query: str) -> None:
+    # Given
+    post = api.schedule()
+    # When
+    reply = api.call("POST", f"/posts/{post['id']}/cancel{query}", headers={"Idempotency-Key": "ü"})
+    # Then
+    assert_refused(reply, 400, "IDEMPOTENCY_KEY_INVALID")
     assert api.call("GET", f"/posts/{post['id']}").body == post
 
 
@@ -208,6 +222,32 @@ def test_a_key_of_another_request_is_refused(api: Api, other: str) -> None:
     )
     # Then it is refused
     assert_refused(reply, 422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_the_key_of_a_cancel_that_changed_nothing_is_taken_all_the_same(api: Api) -> None:
+    # Given a post that was cancelled before it was cancelled with a key
+    post = api.schedule()
+    path = f"/posts/{post['id']}/cancel"
+    api.call("POST", path)
+    first = api.call("POST", path, {"reason": "one"}, headers={"Idempotency-Key": "k"})
+    # When
+    again = api.call("POST", path, {"reason": "one"}, headers={"Idempotency-Key": "k"})
+    other = api.call("POST", path, {"reason": "other"}, headers={"Idempotency-Key": "k"})
+    # Then
+    assert first.status == again.status == 200
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.body == first.body
+    assert_refused(other, 422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_a_post_that_grows_too_large_to_be_stored_is_refused(api: Api) -> None:
+    # Given numbers that are written shorter than they are kept
+    numbers = ",".join(["1e15"] * 50_000)
+    raw = '{"platforms": [{"accountId": "%s", "platformOptions": {"a": [%s]}}]}'
+    # When
+    reply = api.call("POST", "/posts", raw=raw % (api.accounts[0], numbers))
+    # Then
+    assert_refused(reply, 400, "VALIDATION_FAILED", "body")
 
 
 def test_a_created_post_is_created_once(api: Api) -> None:

@@ -17,7 +17,7 @@ from postbreeze.domain.post import Post, PostStatus, TargetStatus
 from postbreeze.domain.webhook import EndpointStatus
 from postbreeze.operations.answers import Answer, Idempotency
 from tests.support.core import A_SECOND, AN_HOUR, ENDPOINT, WORKSPACE, Core
-from tests.support.interleave import Actor, ActorsRandomness, Scene, explore
+from tests.support.interleave import Actor, ActorsRandomness, Scene, Torn, explore
 from tests.support.platforms import Accident
 
 
@@ -337,7 +337,7 @@ LARGE: dict[str, tuple[int, Callable[[], Scene]]] = {
 ALL_OF_IT = os.environ.get("POSTBREEZE_EVERY_ORDER") == "1"
 """Whether to take the quarter of an hour that all orders of the large scenes need."""
 
-torn = pytest.mark.parametrize("torn_reads", [False, True], ids=["whole reads", "torn reads"])
+torn = pytest.mark.parametrize("torn_reads", Torn, ids=lambda torn: torn.value)
 
 
 def test_a_cancel_a_fire_and_a_publish_in_every_order_of_all_their_calls() -> None:
@@ -351,7 +351,7 @@ def test_a_cancel_a_fire_and_a_publish_in_every_order_of_all_their_calls() -> No
 @torn
 @pytest.mark.parametrize("name", SCENES)
 def test_in_every_order(
-    name: str, torn_reads: bool, record_property: Callable[[str, object], None]
+    name: str, torn_reads: Torn, record_property: Callable[[str, object], None]
 ) -> None:
     # Given / When
     explored = explore(SCENES[name], torn_reads=torn_reads)
@@ -363,11 +363,11 @@ def test_in_every_order(
 @torn
 @pytest.mark.parametrize("name", LARGE)
 def test_in_every_order_with_few_interruptions(
-    name: str, torn_reads: bool, record_property: Callable[[str, object], None]
+    name: str, torn_reads: Torn, record_property: Callable[[str, object], None]
 ) -> None:
     # Given / When
     few, stage = LARGE[name]
-    if torn_reads:
+    if torn_reads is not Torn.NOT:
         few -= 1  # each read is two steps, so there is more to interrupt
     most = None if ALL_OF_IT else few
     explored = explore(stage, torn_reads=torn_reads, most_interruptions=most)

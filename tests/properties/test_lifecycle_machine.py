@@ -30,7 +30,15 @@ from postbreeze.domain.errors import (
     UnavailableError,
 )
 from postbreeze.domain.lifecycle import Failed, Outcome, Published, Released, Result
-from postbreeze.domain.post import Platform, Post, PostDraft, PostStatus, TargetDraft, TargetStatus
+from postbreeze.domain.post import (
+    Platform,
+    Post,
+    PostDraft,
+    PostStatus,
+    Target,
+    TargetDraft,
+    TargetStatus,
+)
 from postbreeze.operations.ports import WebhookSendError
 from tests.support.builders import USER_ID, WORKSPACE_ID, an_id
 from tests.support.core import AN_HOUR, Core
@@ -42,13 +50,22 @@ MODEL: dict[tuple[str, str], str] = {
     ("PUBLISHING", "publish"): "PUBLISHED",
     ("PUBLISHING", "fail"): "FAILED",
     ("PUBLISHING", "release"): "SCHEDULED",
+    ("PUBLISHING", "lose"): "UNKNOWN",
     ("SCHEDULED", "cancel"): "CANCELED",
     ("FAILED", "cancel"): "CANCELED",
 }
-"""What becomes of a target; whatever is not listed leaves it as it is."""
+"""What becomes of a target; whatever is not listed leaves it as it is.
+
+UNKNOWN is FAILED without anybody knowing whether it is public; nothing changes that.
+"""
 
 indices = st.integers(0, 2)
 choices = st.none() | st.lists(indices, min_size=1, unique=True)
+
+
+def _modelled(target: Target) -> str:
+    is_unknown = target.error_code == lifecycle.OUTCOME_UNKNOWN
+    return "UNKNOWN" if is_unknown else target.status.value
 
 
 class PureLifecycle(RuleBasedStateMachine):
@@ -128,7 +145,7 @@ class PureLifecycle(RuleBasedStateMachine):
         if self.take(change):
             self.move(index, "claim")
 
-    @rule(index=indices, how=st.sampled_from(["publish", "fail", "release"]))
+    @rule(index=indices, how=st.sampled_from(["publish", "fail", "release", "lose"]))
     def settle(self, index: int, how: str) -> None:
         index %= len(self.model)
         target = self.standing.targets[index]
@@ -136,6 +153,7 @@ class PureLifecycle(RuleBasedStateMachine):
             "publish": Published(external_post_id="1", external_url="https://x.example/1"),
             "fail": Failed(code="NO", message="No."),
             "release": Released(code="LATER", message="Later."),
+            "lose": Failed(code=lifecycle.OUTCOME_UNKNOWN, message="Who knows."),
         }
         change = lifecycle.settle(
             self.standing, target.id, target.claim_id or "", results[how], now=self.now
@@ -167,8 +185,12 @@ class PureLifecycle(RuleBasedStateMachine):
                 PostStatus.PARTIALLY_PUBLISHED,
             }
             assert not (is_standing and stoppable & {self.model[index] for index in wanted})
+            assert chosen is not None or before.status is not PostStatus.PARTIALLY_PUBLISHED
             return
         told = dict(cancellation.outcomes)
+        for index in wanted:
+            if self.model[index] == "UNKNOWN":
+                assert told[before.targets[index].id] is Outcome.FAILED
         if self.take(cancellation.change):
             for index in wanted:
                 self.move(index, "cancel")
@@ -177,7 +199,7 @@ class PureLifecycle(RuleBasedStateMachine):
                     self.standing.targets[index].status is TargetStatus.CANCELED
                     and before.targets[index].status is not TargetStatus.CANCELED
                 )
-            left = {"SCHEDULED", "PUBLISHING", "FAILED"} & set(self.model)
+            left = {"SCHEDULED", "PUBLISHING", "FAILED", "UNKNOWN"} & set(self.model)
             self.is_cancelled = chosen is None or not left
         else:
             assert Outcome.CANCELED not in told.values()
@@ -195,7 +217,7 @@ class PureLifecycle(RuleBasedStateMachine):
     @invariant()
     def targets_are_as_in_the_model(self) -> None:
         if self.post is not None:
-            assert [target.status.value for target in self.post.targets] == self.model
+            assert [_modelled(target) for target in self.post.targets] == self.model
 
     @invariant()
     def the_post_follows_from_its_targets(self) -> None:

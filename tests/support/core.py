@@ -175,7 +175,7 @@ class Mortal:
 
 
 class _Recorded:
-    """The post store, keeping every change that was committed."""
+    """The post store, keeping every change that wrote a row of the post."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -185,7 +185,8 @@ class _Recorded:
 
     def commit(self, change: Change, **rest: Any) -> None:
         self._core.posts.commit(change, **rest)
-        self._core.changes.append(change)
+        if not change.is_empty:
+            self._core.changes.append(change)
 
 
 @dataclass(slots=True)
@@ -237,10 +238,14 @@ class _Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
-    """Targets that a client was told are canceled, and how much had been sent by then."""
+    """Targets that a client was told are canceled, and how much had been sent by then.
+
+    ``over_ids`` are those and the ones that were told to be canceled already.
+    """
 
     post_id: str
     target_ids: frozenset[str]
+    over_ids: frozenset[str]
     sent_before: int
 
 
@@ -536,13 +541,13 @@ class Core:
         """Cancel, and remember what was promised."""
         answer = self.cancel_post(CancelCommand(key_digest=key, post_id=post_id, **rest))
         if not rest.get("dry_run", False):
-            canceled = frozenset(
-                str(told["id"])
-                for told in answer.body["cancellation"]["targets"]
-                if told["outcome"] == "canceled"
-            )
+            told = answer.body["cancellation"]["targets"]
+            canceled = _told(told, "canceled")
             promise = Promise(
-                post_id=post_id, target_ids=canceled, sent_before=len(self.watched.sent)
+                post_id=post_id,
+                target_ids=canceled,
+                over_ids=canceled | _told(told, "already_canceled"),
+                sent_before=len(self.watched.sent),
             )
             self.promises.append(promise)
         return answer
@@ -702,6 +707,8 @@ class Core:
         for promise in self.promises:
             late = promise.target_ids & set(sent[promise.sent_before :])
             assert not late, "a target was published after it was reported canceled"
+            public = promise.over_ids & self.platform.posts.keys()
+            assert not public, "a target that is public was reported canceled"
             for target_id in promise.target_ids:
                 target = self.post(promise.post_id).target(target_id)
                 assert target is not None
@@ -717,6 +724,8 @@ class Core:
             for old, new in zip(before.targets, after.targets, strict=True):
                 if old.status is TargetStatus.PUBLISHED:
                     assert _settled_part(new) == _settled_part(old), "a published target changed"
+                if old.error_code == lifecycle.OUTCOME_UNKNOWN:
+                    assert new == old, "a target that may be public was touched"
 
     def _check_post(self, post: Post) -> None:
         for target in post.targets:
@@ -769,6 +778,10 @@ def _works(call: Callable[[], object]) -> bool:
     except PostbreezeError:
         return False
     return True
+
+
+def _told(targets: Sequence[Mapping[str, Any]], outcome: str) -> frozenset[str]:
+    return frozenset(str(target["id"]) for target in targets if target["outcome"] == outcome)
 
 
 def _delay(message: PublishTarget | ResolveTarget | QueuedDelivery) -> timedelta:

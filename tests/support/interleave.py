@@ -13,6 +13,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
+from enum import Enum
+from functools import partial
 from hashlib import sha256
 from typing import Any, Self
 
@@ -24,6 +26,14 @@ MOST_STEPS = 200
 _SHARED = frozenset({"posts", "schedules", "webhooks"})
 """What one actor can notice of another. Nobody writes the directory, announcements and messages
 pile up in any order, and each target's calls to its platform are its own."""
+
+
+class Torn(Enum):
+    """How a post's row and its targets may be of different moments, as a query may return them."""
+
+    NOT = "whole reads"
+    OLD_POST = "torn reads"
+    OLD_TARGETS = "reads of old targets"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +76,7 @@ def explore(
     stage: Callable[[], Scene],
     *,
     every_call: bool = False,
-    torn_reads: bool = False,
+    torn_reads: Torn = Torn.NOT,
     most_interruptions: int | None = None,
 ) -> Explored:
     """Cover all orders of a scene; fail with the order in which its check did not hold.
@@ -74,8 +84,7 @@ def explore(
     Args:
         stage: Sets up the scene, always the same.
         every_call: Stop also before calls that no other actor can notice.
-        torn_reads: Let a post's row and its targets be of different moments, as a query of
-            DynamoDB may return them.
+        torn_reads: Which part of a post is read first while the other may still change.
         most_interruptions: How often at most an actor that could go on has to wait for another;
             None for any number of times.
     """
@@ -177,7 +186,7 @@ _stage = _Stage()
 
 class _Troupe:
     def __init__(
-        self, *, every_call: bool, torn_reads: bool, most_interruptions: int | None
+        self, *, every_call: bool, torn_reads: Torn, most_interruptions: int | None
     ) -> None:
         self.every_call = every_call
         self.torn_reads = torn_reads
@@ -200,7 +209,7 @@ class _Troupe:
 
         That is one from which all was played before, or one in which all actors have ended.
         """
-        scene.core.tap = self._tap
+        scene.core.tap = partial(self._tap, scene.core)
         playing: dict[str, _Player] = {}
         depth = 0
         try:
@@ -240,16 +249,22 @@ class _Troupe:
             interruptions=interruptions,
         )
 
-    def _tap(self, name: str, call: Callable[[], Any]) -> Any:
+    def _tap(self, core: Core, name: str, call: Callable[[], Any]) -> Any:
         player = _stage.player
         assert player is not None
         if self.every_call or name.partition(".")[0] in _SHARED:
             player.stop_before(name)
+        if self.torn_reads is Torn.OLD_TARGETS and name == "posts.commit":
+            # Events have ids of their moment, which must not be all that keeps two of them apart.
+            core.clock.advance(milliseconds=1)
         try:
             result = call()
-            if self.torn_reads and name == "posts.read":
+            if self.torn_reads is Torn.OLD_POST and name == "posts.read":
                 player.stop_before("the targets")
                 result = replace(result, targets=call().targets)
+            elif self.torn_reads is Torn.OLD_TARGETS and name == "posts.read":
+                player.stop_before("the post's own row")
+                result = replace(call(), targets=result.targets)
         except Exception as error:
             player.told = hash((player.told, name, type(error)))
             raise

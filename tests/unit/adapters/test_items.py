@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.domain import lifecycle
 from postbreeze.domain.access import ApiKey, Member, Workspace
+from postbreeze.domain.documents import post_document, to_json
 from postbreeze.domain.events import Event
-from postbreeze.domain.post import Media, Post, SocialAccount, Target
+from postbreeze.domain.post import Media, Post, PostStatus, SocialAccount, Target, TargetStatus
 from postbreeze.domain.webhook import Delivery, Endpoint
+from postbreeze.operations.create import LARGEST_DOCUMENT
 from postbreeze.operations.ports import StoredAnswer
 from tests.support.builders import (
     a_delivery,
@@ -137,3 +140,55 @@ def test_identifiers_are_spread_over_all_shards_and_stay_there() -> None:
     assert sum(counts) == 200
     assert min(counts) > 20
     assert keys.shard("DUE", "post_01HZX") == "DUE#0"
+
+
+ROW_LIMIT = 400 * 1024
+"""Bytes of an item in DynamoDB, names of attributes included."""
+
+
+def size(row: items.Row) -> int:
+    return sum(
+        len(name.encode()) + len(str(text).encode())
+        for name, value in row.serialize().items()
+        for text in value.values()
+    )
+
+
+@pytest.mark.parametrize("filling", ["x", "\U0001f600", "\n"])
+def test_whatever_becomes_of_the_largest_post_its_events_and_answer_fit_into_rows(
+    filling: str,
+) -> None:
+    # Given a post of fifty targets that is as large as any may be when it is created
+    before = a_post(targets=[TargetStatus.SCHEDULED] * 50)
+    written = len(to_json(filling)) - 2
+    room = LARGEST_DOCUMENT - len(to_json(post_document(before)))
+    each = room // 50 // written
+    before = replace(
+        before,
+        targets=tuple(replace(target, first_comment=filling * each) for target in before.targets),
+    )
+    assert 0.98 * LARGEST_DOCUMENT < len(to_json(post_document(before))) <= LARGEST_DOCUMENT
+    # When publishing has added all it may to each, and it is cancelled with the longest reason
+    tried = replace(
+        before,
+        status=PostStatus.PARTIALLY_PUBLISHED,
+        targets=tuple(
+            replace(
+                target,
+                status=TargetStatus.FAILED if index else TargetStatus.PUBLISHED,
+                error_code="X" * 40,
+                error_message="m" * 500,
+                external_post_id="u" * 120,
+                external_url="u" * 120,
+                first_comment_error="X" * 40,
+            )
+            for index, target in enumerate(before.targets)
+        ),
+    )
+    reason = "\U0001f600" * 500
+    cancellation = lifecycle.cancel(tried, actor="usr", now=START, reason=reason)
+    # Then
+    [event] = cancellation.change.events
+    body = {**event.payload["post"], "cancellation": cancellation.document}
+    rows = [items.event_row(event), items.answer_row(an_answer(tried.id, status=200, body=body))]
+    assert all(size(row) < ROW_LIMIT for row in rows)

@@ -127,6 +127,27 @@ def test_a_late_call_is_not_waited_for() -> None:
     assert pool.run(lambda: 1, lambda: 2) == (1, 2)
 
 
+def test_late_attempts_keep_nothing_else_waiting() -> None:
+    # Given attempts that hang, more of them than there are threads
+    pool = ThreadPool()
+    release = threading.Event()
+    ended = []
+
+    def hang() -> None:
+        release.wait(30)
+        ended.append(1)
+
+    outcomes = pool.attempt(*[hang] * 2 * THREADS, seconds=0.05)
+    assert all(isinstance(outcome, TimeoutError) for outcome in outcomes)
+    # When something is run that must meet, all at once
+    meet = threading.Barrier(THREADS, timeout=20)
+    met = pool.run(*[meet.wait] * THREADS)
+    # Then
+    assert sorted(met) == list(range(THREADS))
+    assert ended == [], "nothing was run before an attempt had ended"
+    release.set()
+
+
 def test_an_interruption_is_no_outcome() -> None:
     def interrupted() -> None:
         raise KeyboardInterrupt

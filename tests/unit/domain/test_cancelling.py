@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -151,15 +152,86 @@ def test_the_schedule_is_to_be_removed_be_it_armed_or_pending(is_pending: bool) 
     assert change.after.attention_at is None
 
 
-def test_a_cancel_relies_on_what_is_in_flight_and_writes_the_posts_row() -> None:
+def test_a_cancel_relies_on_what_it_does_not_stop_and_writes_the_posts_row() -> None:
     # Given
     post = a_post(PostStatus.PUBLISHING, (S, G, P))
     # When
     change = cancel(post).change
     # Then
-    assert [check.row.id for check in change.relied_on] == [post.targets[1].id]
+    assert [check.row for check in change.relied_on] == list(post.targets[1:])
     assert [write.row.id for write in change.writes] == [post.id, post.targets[0].id]
     assert change.after.attention_at == NOW + lifecycle.LEASE
+
+
+# Targets of which nobody knows whether they are public
+
+
+def unknown(post: Post, *places: int) -> Post:
+    """Have targets that failed at these places be ones whose outcome was never known."""
+    targets = tuple(
+        replace(target, error_code=lifecycle.OUTCOME_UNKNOWN) if index in places else target
+        for index, target in enumerate(post.targets)
+    )
+    return replace(post, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "after", "outcomes"),
+    [
+        (PostStatus.PUBLISHING, (F, S), (F, C), ["failed", "canceled"]),
+        (PostStatus.PARTIALLY_PUBLISHED, (F, P, F), (F, P, C), ["failed", "already_published"]),
+        (PostStatus.PARTIALLY_PUBLISHED, (F, P), (F, P), ["failed", "already_published"]),
+    ],
+)
+def test_a_whole_cancel_leaves_what_may_be_public_failed_and_says_so(
+    status: PostStatus,
+    before: tuple[TargetStatus, ...],
+    after: tuple[TargetStatus, ...],
+    outcomes: list[str],
+) -> None:
+    # Given
+    post = unknown(a_post(status, before), 0)
+    # When
+    cancellation = cancel(post)
+    # Then
+    change = cancellation.change
+    assert change.after.status is PostStatus.CANCELED
+    assert tuple(ends(cancellation)) == after
+    assert told(cancellation)[:2] == outcomes
+    assert change.after.targets[0] == post.targets[0]
+    assert post.targets[0] in [check.row for check in change.relied_on]
+    assert [event.type for event in change.events] == ["post.cancelled"]
+
+
+@pytest.mark.parametrize("status", [PostStatus.PARTIALLY_PUBLISHED, PostStatus.PUBLISHING])
+def test_what_may_be_public_cannot_be_chosen_to_be_stopped(status: PostStatus) -> None:
+    # Given
+    post = unknown(a_post(status, (F, P)), 0)
+    # When / Then
+    with pytest.raises(PostNotCancelableError) as refused:
+        cancel(post, 0)
+    assert list(refused.value.targets) == [{"id": post.targets[0].id, "outcome": "failed"}]
+
+
+def test_a_chosen_cancel_beside_what_may_be_public_leaves_the_post_as_it_ended() -> None:
+    # Given
+    post = unknown(a_post(PostStatus.PARTIALLY_PUBLISHED, (F, P, F)), 0)
+    # When
+    cancellation = cancel(post, 0, 2)
+    # Then
+    assert told(cancellation) == ["failed", "canceled"]
+    assert ends(cancellation) == [F, P, C]
+    assert cancellation.change.after.status is PostStatus.PARTIALLY_PUBLISHED
+
+
+def test_what_may_be_public_is_never_said_to_be_cancelled_already() -> None:
+    # Given a target that was in flight when its post was cancelled and whose outcome stayed unknown
+    post = unknown(a_post(PostStatus.CANCELED, (F, F, C)), 0)
+    # When
+    cancellation = cancel(post)
+    # Then
+    assert cancellation.change.is_empty
+    assert told(cancellation) == ["failed", "already_canceled", "already_canceled"]
 
 
 # Chosen targets
@@ -179,6 +251,7 @@ def test_chosen_targets_are_stopped_and_the_post_stands() -> None:
     assert change.after.attention_at == post.attention_at
     assert change.after.canceled_at is None
     assert change.effects == ()
+    assert [check.row for check in change.relied_on] == [post.targets[0], post.targets[2]]
     [event] = change.events
     assert (event.type, event.reason) == ("post.targets_cancelled", "not there")
     assert event.payload["cancellation"] == cancellation.document

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from postbreeze.domain.documents import optional_timestamp, post_document, timestamp
+from postbreeze.domain.documents import optional_timestamp, post_document, timestamp, to_json
 from postbreeze.domain.post import PostStatus
 from tests.support.builders import a_full_post, a_post
 
@@ -149,3 +149,14 @@ def test_moments_are_written_in_utc_with_milliseconds(at: datetime, written: str
 
 def test_no_moment_is_nothing() -> None:
     assert optional_timestamp(None) is None
+
+
+def test_a_document_is_written_compactly_in_utf_8() -> None:
+    assert to_json({"ä": [1, None, True], "b": "⛵"}) == '{"ä":[1,null,true],"b":"⛵"}'.encode()
+    assert json.loads(to_json({"lone": "\ud800"})) == {"lone": "\ud800"}
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_document_holds_no_number_that_json_does_not_know(number: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        to_json({"a": [number]})

@@ -79,3 +79,20 @@ def test_an_endpoint_is_disabled_with_a_reason_and_enabled_without() -> None:
     assert enabled.status is EndpointStatus.ENABLED
     assert (enabled.disabled_at, enabled.disabled_reason) == (None, None)
     assert enabled.revision == endpoint.revision + 2
+
+
+def test_what_is_left_to_wait_is_told_of_deliveries_that_nobody_has_taken() -> None:
+    # Given
+    soon = START + 3 * A_SECOND
+    waiting = a_delivery(next_attempt_at=soon)
+    none = timedelta(0)
+    # When / Then
+    assert webhook.waits(waiting, now=START) == 3 * A_SECOND
+    assert webhook.waits(waiting, now=soon) == none
+    assert webhook.waits(waiting, now=soon + A_SECOND) == none
+    assert webhook.waits(a_delivery(next_attempt_at=None), now=START) == none
+    taken = a_delivery(next_attempt_at=soon, leased_until=START + A_SECOND)
+    assert webhook.waits(taken, now=START) == none
+    assert webhook.waits(taken, now=START + A_SECOND) == 2 * A_SECOND
+    parked = a_delivery(next_attempt_at=soon, status=DeliveryStatus.PARKED)
+    assert webhook.waits(parked, now=START) == none

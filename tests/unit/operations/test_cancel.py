@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from postbreeze.domain.errors import (
     IdempotencyKeyReusedError,
     LostRaceError,
     NotFoundError,
+    PlatformRejectedError,
     PostNotCancelableError,
     PreconditionFailedError,
     RefusalError,
@@ -23,11 +26,12 @@ from postbreeze.domain.errors import (
     UnavailableError,
     ValidationError,
 )
-from postbreeze.domain.post import Post, PostStatus
+from postbreeze.domain.post import Post, PostStatus, TargetStatus
 from postbreeze.operations.answers import Idempotency
 from postbreeze.operations.ports import AccessLostError, StoredAnswer
 from tests.support.builders import a_post
 from tests.support.core import A_SECOND, OTHER_WORKSPACE, STRANGER, USERS, WORKSPACE, Core
+from tests.support.platforms import Accident
 
 KEY = Idempotency(key="try-1", request_digest="digest")
 
@@ -281,6 +285,97 @@ def test_a_stored_answer_needs_the_role_still(core: Core) -> None:
         core.cancel(post.id, key="editor", idempotency=KEY)
 
 
+def misses_the_answer(core: Core, times: int = 1) -> None:
+    """Have the stored answer be read, so many times, before the twin that stores it commits."""
+    missed = [None] * times
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        return missed.pop() if name == "posts.answer" and missed else call()
+
+    core.tap = tap
+
+
+@pytest.mark.parametrize("refusal", ["version", "state", "none"])
+def test_a_twin_that_ran_a_moment_ago_is_repeated_whatever_it_left(
+    core: Core, refusal: str
+) -> None:
+    # Given a request that is refused once it has been made, but for "none": that changes nothing
+    targets = (TargetStatus.SCHEDULED, TargetStatus.FAILED)
+    post = standing(core, PostStatus.PUBLISHING, targets)
+    wanted: dict[str, Any] = {"idempotency": KEY}
+    if refusal == "version":
+        wanted["if_match"] = post.version
+    if refusal == "state":
+        wanted["target_ids"] = (post.targets[0].id,)
+    first = core.cancel(post.id, **wanted)
+    made = len(core.changes)
+    misses_the_answer(core)
+    # When
+    second = core.cancel(post.id, **wanted)
+    # Then
+    assert second.replayed
+    assert second.body == first.body
+    assert len(core.changes) == made
+
+
+def test_a_refusal_stands_where_no_twin_ran(core: Core) -> None:
+    # Given
+    post = standing(core, PostStatus.DRAFT)
+    calls = core.recorded()
+    # When / Then
+    with pytest.raises(PostNotCancelableError):
+        core.cancel(post.id, idempotency=KEY)
+    assert calls.count("posts.answer") == 2
+    assert core.posts.answer("owner", KEY.key) is None
+
+
+def test_a_refusal_with_a_key_that_another_request_took_is_a_reuse(core: Core) -> None:
+    # Given
+    post, draft = core.created(), standing(core, PostStatus.DRAFT)
+    core.cancel(post.id, idempotency=KEY)
+    misses_the_answer(core)
+    # When / Then
+    with pytest.raises(IdempotencyKeyReusedError):
+        core.cancel(draft.id, idempotency=Idempotency(key=KEY.key, request_digest="other"))
+
+
+def test_a_refusal_of_what_died_long_ago_stands(core: Core) -> None:
+    # Given
+    post = standing(core, PostStatus.DRAFT)
+    running(core, post)
+    core.advance(61 * A_SECOND)
+    misses_the_answer(core)
+    # When / Then
+    with pytest.raises(PostNotCancelableError):
+        core.cancel(post.id, idempotency=KEY)
+
+
+def test_a_cancel_that_changes_nothing_takes_its_key(core: Core) -> None:
+    # Given
+    post = standing(core, PostStatus.CANCELED)
+    first = core.cancel(post.id, idempotency=KEY)
+    # When
+    again = core.cancel(post.id, idempotency=KEY)
+    # Then
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.body == first.body
+    assert nothing_was_written(core)
+    assert core.post(post.id) == post
+    with pytest.raises(IdempotencyKeyReusedError):
+        core.cancel(post.id, idempotency=Idempotency(key=KEY.key, request_digest="other"))
+
+
+def test_a_cancel_that_changes_nothing_needs_the_role_when_it_takes_its_key(core: Core) -> None:
+    # Given
+    post = standing(core, PostStatus.CANCELED)
+    demote = partial(core.add_member, USERS[Role.EDITOR], Role.CLIENT_REVIEWER)
+    core.before("posts.commit", demote)
+    # When / Then
+    with pytest.raises(ForbiddenError):
+        core.cancel(post.id, key="editor", idempotency=KEY)
+    assert core.posts.answer("editor", KEY.key) is None
+
+
 def running(core: Core, post: Post) -> StoredAnswer:
     """Leave the mark of a request that has not ended."""
     now = core.clock.at
@@ -446,6 +541,73 @@ def test_a_lost_race_is_decided_again_on_what_then_stands(core: Core) -> None:
     answer = core.cancel(post.id)
     # Then
     assert outcomes(answer) == ["already_published", "canceled"]
+    core.drain()
+    core.check()
+
+
+def test_a_torn_read_does_not_leave_a_post_that_nobody_ends(core: Core) -> None:
+    # Given a query that returns the post's row of after another cancel, and targets of before it
+    post = core.created(3)
+    first, second, third = (target.id for target in post.targets)
+    core.cancel(post.id, target_ids=(first, second))
+    core.clock.advance(milliseconds=7)
+    torn = [replace(core.post(post.id), targets=post.targets)]
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        return torn.pop() if name == "posts.read" and torn else call()
+
+    core.tap = tap
+    # When the last target is cancelled on what was read
+    answer = core.cancel(post.id, target_ids=(third,))
+    # Then
+    assert torn == []
+    assert answer.body["status"] == "CANCELED"
+    assert [target["status"] for target in answer.body["targets"]] == ["CANCELED"] * 3
+    assert core.post(post.id).status is PostStatus.CANCELED
+    core.drain()
+    core.check()
+    assert core.received().count("post.cancelled") == 1
+
+
+def test_a_cancel_tells_of_the_targets_it_leaves_as_they_are_when_it_commits(core: Core) -> None:
+    # Given the other target's publishing between the reading and the commit
+    post = core.created(2)
+    first, second = (target.id for target in post.targets)
+    core.advance(timedelta(hours=1))
+    core.fire_due()
+    publish = partial(core.publisher.publish, post.id, second, f"{post.id}-1")
+    core.before("posts.commit", publish)
+    # When
+    answer = core.cancel(post.id, target_ids=(first,))
+    # Then
+    stored = core.post(post.id)
+    assert [target["status"] for target in answer.body["targets"]] == ["CANCELED", "PUBLISHED"]
+    assert (answer.body["version"], answer.body["status"]) == (stored.version, stored.status)
+    core.drain()
+    core.check()
+
+
+def test_a_target_that_is_public_though_nobody_knows_is_never_said_to_be_cancelled(
+    core: Core,
+) -> None:
+    # Given a target that is public, of which the platform never tells, and one that is published
+    post = core.created(2)
+    core.platform.publish_accidents.append(Accident.LOST_ANSWER)
+    core.platform.find_errors.append(PlatformRejectedError("NO", "No."))
+    core.drain()
+    ended = core.post(post.id)
+    assert (ended.status, ended.targets[0].error_code) == (
+        PostStatus.PARTIALLY_PUBLISHED,
+        "PUBLISH_OUTCOME_UNKNOWN",
+    )
+    assert ended.targets[0].id in core.platform.posts
+    # When
+    answers = [core.cancel(post.id), core.cancel(post.id)]
+    # Then
+    for answer in answers:
+        assert (answer.status, answer.body["status"]) == (200, "CANCELED")
+        assert outcomes(answer) == ["failed", "already_published"]
+    assert core.post(post.id).targets == ended.targets
     core.drain()
     core.check()
 

@@ -10,6 +10,7 @@ import pytest
 
 from postbreeze.domain import lifecycle
 from postbreeze.domain.access import Role
+from postbreeze.domain.documents import to_json
 from postbreeze.domain.errors import (
     ContendedError,
     IdempotencyInProgressError,
@@ -20,9 +21,11 @@ from postbreeze.domain.errors import (
     UnavailableError,
     ValidationError,
 )
-from postbreeze.domain.post import AccountStatus, PostStatus, TargetDraft
+from postbreeze.domain.post import AccountStatus, PostDraft, PostStatus, TargetDraft
 from postbreeze.operations.answers import Idempotency
+from postbreeze.operations.create import LARGEST_DOCUMENT
 from postbreeze.operations.ports import AccessLostError, AnswerExistsError
+from postbreeze.operations.races import MOST_RACES
 from tests.support.builders import an_answer
 from tests.support.core import (
     A_MINUTE,
@@ -414,3 +417,53 @@ def test_a_time_that_has_passed_needs_no_schedule(core: Core) -> None:
     core.drain()
     core.check()
     assert core.post(post.id).status is PostStatus.PUBLISHED
+
+
+# Size
+
+
+def sized(core: Core, excess: int) -> PostDraft:
+    """Build a draft whose document is so many bytes larger than is allowed."""
+
+    def draft(length: int) -> PostDraft:
+        target = TargetDraft(
+            social_account_id=numbered("soc", 20), platform_options={"a": "x" * length}
+        )
+        return core.a_draft(targets_of=(target,), scheduled_for=None)
+
+    other = Core()
+    document = other.create(draft(0)).body
+    return draft(LARGEST_DOCUMENT - len(to_json(document)) + excess)
+
+
+def test_the_largest_post_is_taken_and_can_be_read(core: Core) -> None:
+    answer = core.create(sized(core, 0))
+    assert len(to_json(answer.body)) == LARGEST_DOCUMENT
+    assert core.post(answer.body["id"]).status is PostStatus.DRAFT
+
+
+def test_a_post_one_byte_larger_is_refused_and_nothing_is_written(core: Core) -> None:
+    # Given
+    draft = sized(core, 1)
+    # When / Then
+    with pytest.raises(ValidationError) as refused:
+        core.create(draft)
+    assert [detail.path for detail in refused.value.details] == ["body"]
+    assert posts(core) == 0
+
+
+def test_a_post_that_races_is_decided_again_until_it_is_in(core: Core) -> None:
+    # Given
+    core.fails("posts.commit", *[LostRaceError()] * (MOST_RACES - 1))
+    # When / Then
+    assert core.create().status == 201
+    assert posts(core) == 1
+
+
+def test_a_post_that_never_gets_in_is_a_conflict(core: Core) -> None:
+    # Given
+    core.fails("posts.commit", *[LostRaceError()] * MOST_RACES)
+    # When / Then
+    with pytest.raises(ContendedError):
+        core.create()
+    assert posts(core) == 0

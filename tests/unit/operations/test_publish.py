@@ -468,6 +468,37 @@ def test_a_platform_that_cannot_be_asked_is_asked_again_for_an_hour(core: Core) 
     assert target_of(core, post).error_message == "Busy."
 
 
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("platform.find", ValueError("not JSON")),
+        ("secrets.open", UnavailableError("Decrypt: AccessDeniedException")),
+        ("directory.account", UnavailableError("GetItem: ThrottlingException")),
+    ],
+)
+def test_whatever_keeps_an_outcome_from_being_found_out_nobody_waits_for_ever(
+    core: Core, call: str, error: Exception
+) -> None:
+    # Given
+    post = unanswered(core)
+    core.fails(call, error, error)
+    # When it is asked about, then until the hour is over the message comes again
+    with pytest.raises(type(error)):
+        resolve(core, post)
+    assert target_of(core, post).status is TargetStatus.PUBLISHING
+    core.advance(ASKED_AT_MOST)
+    assert resolve(core, post) == "failed"
+    # Then
+    target = target_of(core, post)
+    assert (target.status, target.error_code) == (TargetStatus.FAILED, "PUBLISH_OUTCOME_UNKNOWN")
+    assert core.post(post.id).status == "FAILED"
+    [warning] = [each for each in core.telemetry.warnings if each.message == "outcome never known"]
+    assert warning.fields["error"] == repr(error)
+    core.drain()
+    core.check()
+    assert core.platform.attempts.total() == 1
+
+
 def test_a_platform_that_will_never_tell_is_asked_once(core: Core) -> None:
     # Given
     post = unanswered(core)
@@ -533,15 +564,79 @@ def test_a_first_comment_that_fails_leaves_the_target_published(
     assert core.post(post.id).status == "PUBLISHED"
 
 
-def test_a_first_comment_that_was_never_tried_stays_marked(core: Core) -> None:
-    # Given
+def owing_a_comment(core: Core) -> Post:
+    """Leave a target published by a process that died before it added the first comment."""
     post = started(core, first_comment="First!")
     core.dies_after(7, lambda: publish(core, post))
+    assert target_of(core, post).first_comment_error == "FIRST_COMMENT_PENDING"
+    assert core.platform.comments == {}
+    return post
+
+
+def test_a_first_comment_that_a_dead_process_owed_is_added_by_the_message_that_comes_again(
+    core: Core,
+) -> None:
+    # Given
+    post = owing_a_comment(core)
+    # When
+    assert publish(core, post) == "nothing to do"
+    # Then
+    target = target_of(core, post)
+    assert list(core.platform.comments.values()) == ["First!"]
+    assert (target.first_comment_error, target.first_comment_attempt) == (None, 1)
+    assert core.post(post.id).status == "PUBLISHED"
+    # And once more
+    calls = core.recorded()
+    assert publish(core, post) == "nothing to do"
+    assert "platform.comment" not in calls
+    core.drain()
+    core.check()
+    assert core.platform.attempts.total() == 1
+
+
+def test_a_first_comment_whose_message_never_comes_again_stays_marked(core: Core) -> None:
+    # Given
+    post = owing_a_comment(core)
+    core.publish_queue.sent.clear()
+    core.waiting.clear()
     # When
     core.drain()
     # Then
     core.check()
     assert target_of(core, post).first_comment_error == "FIRST_COMMENT_PENDING"
+    assert core.platform.comments == {}
+
+
+def test_a_first_comment_is_not_added_by_an_old_message(core: Core) -> None:
+    # Given
+    post = owing_a_comment(core)
+    # When
+    core.publisher.publish(post.id, post.targets[0].id, f"{post.id}-0")
+    # Then
+    assert core.platform.comments == {}
+
+
+def test_a_first_comment_needs_the_account_still(core: Core) -> None:
+    # Given
+    post = owing_a_comment(core)
+    core.directory._accounts.pop(numbered("soc", 20))
+    # When
+    assert publish(core, post) == "nothing to do"
+    # Then
+    assert target_of(core, post).first_comment_error == "FIRST_COMMENT_PENDING"
+    assert core.post(post.id).status == "PUBLISHED"
+
+
+def test_a_first_comment_that_fails_late_says_so_and_is_not_tried_again(core: Core) -> None:
+    # Given
+    post = owing_a_comment(core)
+    core.platform.comment_accidents.append(Accident.REFUSED)
+    # When
+    publish(core, post)
+    publish(core, post)
+    # Then
+    target = target_of(core, post)
+    assert (target.first_comment_error, target.first_comment_attempt) == ("PLATFORM_REJECTED", 1)
     assert core.platform.comments == {}
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from postbreeze.domain import lifecycle
 from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
 from postbreeze.domain.post import PostStatus
+from postbreeze.operations.reconcile import LISTED, MOST_OUTAGES, PAGE, SHARE
 from tests.support.builders import a_post
 from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, WORKSPACE, Core
 from tests.support.platforms import Accident
@@ -229,3 +233,200 @@ def test_a_post_cancelled_while_it_is_being_started_late_is_not_counted(core: Co
     core.drain()
     core.check()
     assert core.watched.sent == []
+
+
+# When there is too much to do, or nothing works
+
+
+def pending_events(core: Core, count: int) -> list[tuple[str, str]]:
+    """Have so many events wait in the outbox, longest waiting first."""
+    waiting = [(f"post_{number:04}", f"evt_{number:04}") for number in range(count)]
+    core.posts.pending_events = lambda before, limit: waiting[:limit]  # type: ignore[method-assign]  # as many as wanted
+    return waiting
+
+
+def announced_in_runs(core: Core, runs: int) -> Sequence[Sequence[tuple[str, str]]]:
+    """Reconcile every minute, and return what each run announced."""
+    told = []
+    for _ in range(runs):
+        core.bus.announced.clear()
+        core.reconcile()
+        told.append(tuple(core.bus.announced))
+        core.clock.advance(A_MINUTE)
+    return told
+
+
+def test_posts_that_cannot_be_armed_keep_no_other_from_going_out(core: Core) -> None:
+    # Given a page of posts that the scheduler does not take, and one that is not fired
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        if name == "schedules.arm":
+            raise UnavailableError("CreateSchedule: ServiceQuotaExceededException")
+        return call()
+
+    late = core.created(1, scheduled_for=core.clock.at + 5 * A_MINUTE)
+    core.schedules.armed.clear()
+    core.tap = tap
+    for _ in range(PAGE):
+        core.created(1, scheduled_for=core.clock.at + timedelta(days=100))
+    # When half an hour passes
+    for _ in range(30):
+        core.advance(A_MINUTE)
+        core.reconcile()
+        core.run_queues()
+    # Then
+    assert core.post(late.id).status is PostStatus.PUBLISHED
+    assert core.telemetry.counts["ArmingLeftPending"] > PAGE
+
+
+def test_a_run_takes_a_page_and_the_runs_of_some_minutes_take_all(core: Core) -> None:
+    # Given more than are ever listed
+    waiting = pending_events(core, LISTED + 1)
+    # When
+    told = announced_in_runs(core, 10)
+    # Then
+    assert [len(each) for each in told] == [PAGE] * 10
+    assert {event for each in told for event in each} == set(waiting[:LISTED])
+
+
+def test_items_that_fail_for_ever_do_not_keep_the_others_waiting(core: Core) -> None:
+    # Given events that cannot be announced, before others that could be
+    waiting = pending_events(core, 20)
+    broken = set(waiting[:15])
+
+    def announce(post_id: str, event_id: str) -> None:
+        if (post_id, event_id) in broken:
+            raise UnavailableError("Publish: InvalidParameter")
+        core.world.bus.announced.append((post_id, event_id))
+
+    core.bus.announce = announce  # type: ignore[method-assign]  # fails for some, always
+    # When
+    told = announced_in_runs(core, 20)
+    # Then
+    assert {event for each in told for event in each} == set(waiting) - broken
+
+
+def test_an_outage_ends_the_sweep_of_one_kind_and_not_of_the_others(core: Core) -> None:
+    # Given events that cannot be announced while there is a post to be started
+    post = core.created(1)
+    core.drain_messages()
+    core.schedules.armed.clear()
+    core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
+    pending_events(core, 20)
+    calls = core.recorded()
+    core.fails("bus.announce", *[UnavailableError("Publish: ReadTimeout")] * MOST_OUTAGES)
+    # When
+    counts = core.reconcile()
+    # Then
+    assert counts == {"RepairFailed": MOST_OUTAGES, "OverduePostStarted": 1}
+    assert calls.count("bus.announce") == MOST_OUTAGES
+    assert core.post(post.id).status is PostStatus.PUBLISHING
+    [warning] = [
+        each for each in core.telemetry.warnings if each.message == "repairs left for the next run"
+    ]
+    assert warning.fields["due"] == 20
+
+
+def test_failures_that_are_not_in_a_row_are_no_outage(core: Core) -> None:
+    # Given as many failures as end a sweep, with one success in between
+    pending_events(core, 10)
+    down = [UnavailableError("down")] * (MOST_OUTAGES - 1)
+    script = [*down, None, *down]
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        error = script.pop(0) if name == "bus.announce" and script else None
+        if error is not None:
+            raise error
+        return call()
+
+    core.tap = tap
+    # When / Then
+    failures = 2 * (MOST_OUTAGES - 1)
+    assert core.reconcile() == {"RepairFailed": failures, "EventAnnouncedAgain": 10 - failures}
+
+
+def test_faults_of_single_rows_are_no_outage(core: Core) -> None:
+    # Given
+    pending_events(core, 10)
+    core.fails("bus.announce", *[ValueError("odd")] * (MOST_OUTAGES + 1))
+    # When / Then
+    assert core.reconcile() == {
+        "RepairFailed": MOST_OUTAGES + 1,
+        "EventAnnouncedAgain": 9 - MOST_OUTAGES,
+    }
+
+
+def test_a_kind_that_is_slow_leaves_time_for_the_others(core: Core) -> None:
+    # Given announcements that take eleven seconds each, and a post to be started
+    core.created(1)
+    core.drain_messages()
+    core.schedules.armed.clear()
+    core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
+    pending_events(core, 20)
+    began = core.clock.at
+    reached = []
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        if name == "bus.announce" and core.clock.at - began < timedelta(seconds=50):
+            core.clock.advance(seconds=11)
+        if name == "posts.due_posts":
+            reached.append(core.clock.at - began)
+        return call()
+
+    core.tap = tap
+    # When
+    counts = core.reconcile()
+    # Then
+    assert counts == {"EventAnnouncedAgain": 2, "OverduePostStarted": 1}
+    assert reached == [timedelta(seconds=22)]
+    assert core.telemetry.warnings[0].message == "repairs left for the next run"
+
+
+def test_a_sweep_ends_when_its_share_is_used_up(core: Core) -> None:
+    # Given announcements that take a second each
+    pending_events(core, 20)
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        if name == "bus.announce":
+            core.clock.advance(A_SECOND)
+        return call()
+
+    core.tap = tap
+    # When / Then
+    assert core.reconcile() == {"EventAnnouncedAgain": SHARE // A_SECOND}
+
+
+@pytest.mark.parametrize(
+    ("listing", "left"),
+    [
+        ("posts.pending_events", {"DeliverySentAgain", "OverduePostStarted"}),
+        ("webhooks.due_deliveries", {"EventAnnouncedAgain", "OverduePostStarted"}),
+        ("posts.due_posts", {"EventAnnouncedAgain", "DeliverySentAgain"}),
+    ],
+)
+def test_a_listing_that_fails_stops_no_other_kind(core: Core, listing: str, left: set[str]) -> None:
+    # Given an event, a delivery and a post to be repaired
+    core.created(1)
+    [first, *_] = core.ready()
+    core.waiting.clear()
+    core.do(first[1])
+    core.delivery_queue.sent.clear()
+    core.schedules.armed.clear()
+    core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
+    core.waiting.clear()
+    core.fails(listing, UnavailableError("Query: ThrottlingException"))
+    # When
+    counts = core.reconcile()
+    # Then
+    assert counts == dict.fromkeys({"RepairFailed", *left}, 1)
+    assert core.telemetry.warnings[0].fields["item"] == "listing"
+    core.drain()
+    core.check()
+
+
+def test_events_come_before_deliveries_and_those_before_posts(core: Core) -> None:
+    # Given
+    calls = core.recorded()
+    # When
+    core.reconcile()
+    # Then
+    assert calls == ["posts.pending_events", "webhooks.due_deliveries", "posts.due_posts"]

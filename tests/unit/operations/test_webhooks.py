@@ -14,6 +14,7 @@ from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.events import Event
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from postbreeze.operations.deliver import sealing_context
 from postbreeze.operations.fan_out import EVENTS_KEPT
 from postbreeze.operations.ports import WebhookResponse, WebhookSendError
 from postbreeze.webhooks.backoff import GAPS
@@ -100,6 +101,11 @@ def test_a_delivery_to_a_disabled_endpoint_is_made_and_parked(core: Core) -> Non
     event = happened(core)
     # When / Then
     assert core.fan_out(event.post_id, event.id) == 1
+    [made] = deliveries(core)
+    assert (made.status, made.due_at) == (
+        DeliveryStatus.PENDING,
+        core.clock.at + webhook.SWEEP_GRACE,
+    )
     core.run_queues()
     [delivery] = deliveries(core)
     assert (delivery.status, delivery.due_at) == (DeliveryStatus.PARKED, None)
@@ -206,14 +212,18 @@ def test_no_answer_is_tried_again_and_says_where_it_broke_off(
     )
 
 
-def test_a_secret_that_cannot_be_read_is_tried_again_without_sending(
-    core: Core, delivery: Delivery
+@pytest.mark.parametrize("fault", ["of another endpoint", "not a secret"])
+def test_a_secret_that_cannot_be_used_is_tried_again_without_sending(
+    core: Core, delivery: Delivery, fault: str
 ) -> None:
     # Given
-    changed(core, sealed_secrets=(core.secrets.seal("x", {}),))
+    context = {} if fault == "of another endpoint" else sealing_context(core.endpoint())
+    changed(core, sealed_secrets=(core.secrets.seal("whsec_short", context),))
     # When / Then
     assert deliver(core, delivery) == "pending"
-    assert stored(core, delivery).attempts[0].error == "SECRET_UNREADABLE"
+    [attempt] = stored(core, delivery).attempts
+    assert (attempt.error, attempt.status) == ("SECRET_UNREADABLE", None)
+    assert "whsec" not in str(attempt.message)
     assert core.sender.requests == []
 
 
@@ -337,10 +347,79 @@ def test_a_second_message_sends_nothing(core: Core, delivery: Delivery) -> None:
     assert len(core.sender.requests) == 1
 
 
-def test_a_message_before_its_time_sends_nothing(core: Core, delivery: Delivery) -> None:
+def test_a_message_before_its_time_is_sent_again_for_the_rest_of_it(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given
     core.sender.script.append(500)
     deliver(core, delivery)
+    waiting = stored(core, delivery)
+    core.delivery_queue.sent.clear()
+    core.clock.advance(milliseconds=1500)
+    # When / Then
+    assert deliver(core, delivery) == "too early"
+    assert len(core.sender.requests) == 1
+    assert stored(core, delivery) == waiting
+    assert waiting.next_attempt_at is not None
+    [sent] = core.delivery_queue.sent
+    assert sent.delivery_id == delivery.id
+    assert sent.delay_seconds == -(-(waiting.next_attempt_at - core.clock.at) // A_SECOND)
+    core.advance(sent.delay_seconds * A_SECOND)
+    core.run_queues()
+    assert stored(core, delivery).status is DeliveryStatus.DELIVERED
+
+
+def test_a_clock_that_is_behind_delays_a_delivery_by_a_second_at_most(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given a function whose clock is 5 ms behind the one that made the delivery
+    core.clock.advance(milliseconds=-5)
+    # When
+    assert deliver(core, delivery) == "too early"
+    core.advance(A_SECOND)
+    core.run_queues()
+    # Then
+    assert core.received() == ["post.created"]
+
+
+def test_a_message_far_before_its_time_is_left_to_the_reconciler(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given
+    core.sender.script.append(
+        WebhookResponse(status=503, headers={"Retry-After": "901"}, body=b"", duration_ms=1)
+    )
+    deliver(core, delivery)
+    # When / Then
     assert deliver(core, delivery) == "nothing to do"
+    assert core.delivery_queue.sent == []
+    core.clock.advance(seconds=1)
+    assert deliver(core, delivery) == "too early"
+    assert core.delivery_queue.sent[-1].delay_seconds == 900
+
+
+def test_a_message_during_an_attempt_is_not_sent_again(core: Core, delivery: Delivery) -> None:
+    # Given
+    core.before("sender.post", lambda: deliver(core, delivery))
+    # When / Then
+    assert deliver(core, delivery) == "delivered"
+    assert core.delivery_queue.sent == []
+    assert len(core.sender.requests) == 1
+
+
+def test_a_parked_delivery_whose_endpoint_is_enabled_is_sent_when_a_message_comes(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given a process that died after it had parked a delivery, while the endpoint was being enabled
+    changed(core, status=EndpointStatus.DISABLED)
+    deliver(core, delivery)
+    assert deliver(core, delivery) == "parked"
+    assert core.delivery_queue.sent == []
+    changed(core, status=EndpointStatus.ENABLED)
+    # When / Then
+    assert deliver(core, delivery) == "pending"
+    core.run_queues()
+    assert stored(core, delivery).status is DeliveryStatus.DELIVERED
     assert len(core.sender.requests) == 1
 
 

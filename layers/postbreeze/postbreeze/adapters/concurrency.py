@@ -11,21 +11,23 @@ THREADS: Final = 8
 
 
 class ThreadPool:
-    """Runs calls on up to eight threads.
+    """Runs calls on up to eight threads, and on eight others what nobody waits for to the end.
 
-    The threads are started by the first use, so that a process may be frozen and copied before.
+    They are apart because late attempts go on for seconds, and what is waited for must not queue
+    behind them. The threads are started by the first use, so that a process may be frozen and
+    copied before.
     """
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._lock = Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._running = _Threads("run")
+        self._attempting = _Threads("attempt")
 
     def run(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
         """Return all results in order; raises the first error after all have ended."""
         if len(calls) == 1:
             return (calls[0](),)
-        futures = self._submit(calls)
+        futures = self._running.submit(calls)
         wait(futures)
         return tuple(future.result() for future in futures)
 
@@ -34,14 +36,21 @@ class ThreadPool:
 
         A late call is not stopped: it ends by its own time-outs, and nobody looks at how.
         """
-        futures = self._submit(calls)
+        futures = self._attempting.submit(calls)
         wait(futures, timeout=seconds)
         return tuple(_outcome(future) for future in futures)
 
-    def _submit(self, calls: Sequence[Callable[[], Any]]) -> list[Future[Any]]:
+
+class _Threads:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def submit(self, calls: Sequence[Callable[[], Any]]) -> list[Future[Any]]:
         with self._lock:
             if self._pool is None:
-                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="together")
+                self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix=self._name)
         return [self._pool.submit(call) for call in calls]
 
 

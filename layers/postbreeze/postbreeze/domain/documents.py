@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 from postbreeze.domain.post import Media, Post, Target
+
+
+def to_json(document: object) -> bytes:
+    """Write a document as compact JSON in UTF-8, as it is stored and sent.
+
+    Raises:
+        ValueError: It holds NaN or an infinity.
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    # A lone surrogate has no UTF-8; inside a JSON string its escape is what this leaves.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def timestamp(at: datetime) -> str:

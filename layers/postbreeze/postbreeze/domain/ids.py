@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
 # The first character holds only 3 of the 128 bits, hence 0 to 7.
@@ -85,7 +86,8 @@ def made_at(identifier: str) -> datetime:
 
 
 def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp()) * 1000 + at.microsecond // 1000
+    # In whole numbers: in some distant years a float would be rounded up to the next second.
+    return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _encode(value: int) -> str:

@@ -315,7 +315,8 @@ def cancel(
     """Stop every target, or the chosen ones, that has not begun to be published.
 
     Where all is canceled already the change is empty. A cancel that leaves targets to publish
-    keeps the post's status and schedule.
+    keeps the post's status and schedule. A target whose outcome is unknown may be public, so it
+    stays FAILED and is never said to be canceled.
 
     Raises:
         PostNotCancelableError: Nothing can be stopped.
@@ -325,21 +326,26 @@ def cancel(
     before: Outcomes = tuple((target.id, _standing(target)) for target in chosen)
     if post.status is PostStatus.CANCELED:
         outcomes: Outcomes = tuple(
-            (
-                target_id,
-                Outcome.ALREADY_CANCELED if outcome is Outcome.FAILED else outcome,
-            )
-            for target_id, outcome in before
+            (target.id, Outcome.ALREADY_CANCELED if _is_over(target) else _standing(target))
+            for target in chosen
         )
         return Cancellation(change=Change(before=post, after=post), outcomes=outcomes)
     if post.status not in _STOPPABLE:
         raise PostNotCancelableError(post.status)
-    if not any(target.status in _STOPPABLE[post.status] for target in chosen):
+    stoppable = any(
+        target.status in _STOPPABLE[post.status] and not _is_unknown(target) for target in chosen
+    )
+    gives_up = target_ids is None and post.status is PostStatus.PARTIALLY_PUBLISHED
+    if not stoppable and not gives_up:
         if all(outcome is Outcome.ALREADY_CANCELED for _, outcome in before):
             return Cancellation(change=Change(before=post, after=post), outcomes=before)
         raise PostNotCancelableError(post.status, _outcome_documents(before))
 
-    stopped = {target.id for target in chosen if target.status in _STOPPED_ALONG}
+    stopped = {
+        target.id
+        for target in chosen
+        if target.status in _STOPPED_ALONG and not _is_unknown(target)
+    }
     outcomes = tuple(
         (target_id, Outcome.CANCELED if target_id in stopped else outcome)
         for target_id, outcome in before
@@ -381,11 +387,10 @@ def cancel(
             actor=actor,
             touch_post=True,
             announce=announce,
-            # A claim released while this cancel is under way must make it decide again.
+            # What the answer says of the other targets must hold when it is committed: a claim
+            # released meanwhile is to be stopped, and the last target left decides the status.
             relied_on=tuple(
-                RowCheck(row=target)
-                for target in post.targets
-                if target.status is TargetStatus.PUBLISHING
+                RowCheck(row=target) for target in post.targets if target.id not in stopped
             ),
             effects=_disarmings(post, after),
         ),
@@ -413,6 +418,16 @@ _STANDING: Mapping[TargetStatus, Outcome] = {
     TargetStatus.SKIPPED: Outcome.SKIPPED,
     TargetStatus.CANCELED: Outcome.ALREADY_CANCELED,
 }
+
+
+def _is_over(target: Target) -> bool:
+    """Tell whether a target of a canceled post surely is not, and never will be, public."""
+    return target.status in {TargetStatus.CANCELED, TargetStatus.FAILED} and not _is_unknown(target)
+
+
+def _is_unknown(target: Target) -> bool:
+    """Tell whether a failed target may be public: then nobody can promise that it is not."""
+    return target.status is TargetStatus.FAILED and target.error_code == OUTCOME_UNKNOWN
 
 
 def _standing(target: Target) -> Outcome:

@@ -106,6 +106,15 @@ def leased(delivery: Delivery, *, now: datetime) -> Delivery | None:
     return replace(delivery, leased_until=until, due_at=until, revision=delivery.revision + 1)
 
 
+def waits(delivery: Delivery, *, now: datetime) -> timedelta:
+    """Tell how long until the next attempt of a delivery that nobody has taken; else nothing."""
+    if delivery.status is not DeliveryStatus.PENDING or delivery.next_attempt_at is None:
+        return timedelta(0)
+    if delivery.leased_until is not None and now < delivery.leased_until:
+        return timedelta(0)
+    return max(delivery.next_attempt_at - now, timedelta(0))
+
+
 def attempted(delivery: Delivery, attempt: Attempt, *, next_at: datetime | None) -> Delivery:
     """Record a failed attempt: wait for the next, or give up where the ladder has ended."""
     status = DeliveryStatus.EXHAUSTED if next_at is None else DeliveryStatus.PENDING

@@ -40,8 +40,7 @@ def _command(request: requests.HttpRequest, digest: str, post_id: str) -> Cancel
     requests.check_query(request, ("dryRun",))
     dry_run = requests.query_flag(request, "dryRun")
     version = requests.if_match(request)
-    # A dry run changes nothing, so there is nothing that a key could keep from happening twice.
-    key = None if dry_run else requests.idempotency_key(request)
+    key = requests.idempotency_key(request)
     document = requests.json_object(request)
     wish = cancel_wish(document)
     return CancelCommand(
@@ -51,7 +50,8 @@ def _command(request: requests.HttpRequest, digest: str, post_id: str) -> Cancel
         target_ids=wish.target_ids,
         dry_run=dry_run,
         if_match=version,
+        # A dry run changes nothing, so there is nothing that a key could keep from happening twice.
         idempotency=None
-        if key is None
+        if key is None or dry_run
         else Idempotency(key=key, request_digest=requests.digest(request, document)),
     )

@@ -86,9 +86,14 @@ class CancelPost:
                 cancellation = _decide(post, key, command, self.clock)
             except RefusalError:
                 self._permit(key, post.workspace_id)
+                if stored is None and idempotency is not None:
+                    # What refuses this may be the same request, which ran a moment ago.
+                    stored = self.posts.answer(key.digest, idempotency.key)
+                    if stored is not None:
+                        continue
                 raise
             answer = _answer(cancellation)
-            if command.dry_run or cancellation.change.is_empty:
+            if command.dry_run or (cancellation.change.is_empty and idempotency is None):
                 self._permit(key, post.workspace_id)
                 return answer
             try:

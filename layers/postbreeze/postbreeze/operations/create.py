@@ -9,7 +9,7 @@ from datetime import datetime
 from postbreeze.domain import ids, lifecycle
 from postbreeze.domain.access import AUTHORS, EDITORS, ApiKey
 from postbreeze.domain.changes import Change
-from postbreeze.domain.documents import post_document
+from postbreeze.domain.documents import post_document, to_json
 from postbreeze.domain.errors import (
     ContendedError,
     Detail,
@@ -35,6 +35,10 @@ from postbreeze.operations.ports import (
     Together,
 )
 from postbreeze.operations.races import MOST_RACES
+
+LARGEST_DOCUMENT = 300_000
+"""Bytes of a post as JSON, above which an event that carries it, with what publishing adds to each
+of 50 targets, could pass the 400 KB of a row in DynamoDB: such a post could never be cancelled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,7 @@ class CreatePost:
         )
         member = gate.permitted(member, AUTHORS)
         _check(draft, accounts, now)
-        return lifecycle.create(
+        change = lifecycle.create(
             draft,
             post_id=ids.new_id(ids.POST, now, self.randomness.token(10)),
             workspace_id=workspace_id,
@@ -110,6 +114,9 @@ class CreatePost:
             role=member.role,
             now=now,
         )
+        if len(to_json(post_document(change.after))) > LARGEST_DOCUMENT:
+            raise ValidationError.of("body", "makes a post that is too large to be stored")
+        return change
 
     def _commit(self, command: CreateCommand, change: Change, key: ApiKey, now: datetime) -> None:
         post = change.after

@@ -34,7 +34,7 @@ from postbreeze.webhooks.backoff import (
     parse_retry_after,
 )
 from postbreeze.webhooks.envelope import envelope, request_headers
-from postbreeze.webhooks.signature import sign
+from postbreeze.webhooks.signature import SignatureError, sign
 
 LONGEST_DELAY = timedelta(minutes=15)
 """The longest delay of an SQS message; what waits longer is found by the reconciler."""
@@ -71,8 +71,12 @@ class Deliver:
         if delivery is None:
             self.telemetry.warn("delivery not found", delivery_id=delivery_id)
             return "nothing to do"
+        if delivery.status is DeliveryStatus.PARKED:
+            return self._look_again(delivery)
         leased = webhook.leased(delivery, now=self.clock.now())
-        if leased is None or not self._replace(delivery, leased):
+        if leased is None:
+            return self._postpone(delivery)
+        if not self._replace(delivery, leased):
             return "nothing to do"
         endpoint = self.webhooks.endpoint(delivery.workspace_id, endpoint_id)
         if endpoint is None:
@@ -86,6 +90,20 @@ class Deliver:
             self._replace(leased, webhook.dropped(leased))
             return "dropped"
         return self._record(endpoint, leased, *self._send(endpoint, leased, event))
+
+    def _postpone(self, delivery: Delivery) -> str:
+        """Send a message again that came before its time: a clock here may be behind another's."""
+        now = self.clock.now()
+        wait = webhook.waits(delivery, now=now)
+        if not timedelta(0) < wait <= LONGEST_DELAY:
+            return "nothing to do"
+        self._message(delivery, wait)
+        return "too early"
+
+    def _message(self, delivery: Delivery, wait: timedelta) -> None:
+        # Rounded up, so that the message never comes before its time.
+        delay = -(-wait // timedelta(seconds=1))
+        self.queue.send(delivery.endpoint_id, delivery.id, delay_seconds=delay)
 
     def _send(
         self, endpoint: Endpoint, delivery: Delivery, event: Event
@@ -114,8 +132,8 @@ class Deliver:
                 message=error.message,
             )
             return failed, None
-        except SecretUnreadableError:
-            message = "The endpoint's secret cannot be decrypted."
+        except (SecretUnreadableError, SignatureError):
+            message = "The endpoint's secret cannot be used: it needs a new one."
             return replace(attempt, error="SECRET_UNREADABLE", message=message), None
         answered = replace(
             attempt,
@@ -157,9 +175,7 @@ class Deliver:
             return "overtaken"
         wait = None if moved.next_attempt_at is None else moved.next_attempt_at - now
         if wait is not None and wait <= LONGEST_DELAY:
-            # Rounded up, so that the message never comes before its time.
-            delay = -(-wait // timedelta(seconds=1))
-            self.queue.send(endpoint.id, delivery.id, delay_seconds=delay)
+            self._message(moved, wait)
         return moved.status.lower()
 
     def _park(self, delivery: Delivery, parked: Delivery) -> str:
@@ -168,8 +184,9 @@ class Deliver:
         Enabling writes the endpoint and then looks for parked deliveries; this writes the parked
         delivery and then looks at the endpoint. Whichever comes second sees the other.
         """
-        if not self._replace(delivery, parked):
-            return "overtaken"
+        return self._look_again(parked) if self._replace(delivery, parked) else "overtaken"
+
+    def _look_again(self, parked: Delivery) -> str:
         endpoint = self.webhooks.endpoint(parked.workspace_id, parked.endpoint_id)
         if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
             return "parked"

@@ -94,6 +94,7 @@ class PublishOneTarget:
         if post is None or target is None:
             return "nothing to do"
         if not lifecycle.is_claimable(post, target_id, workflow_id):
+            self._finish_comment(post, target, workflow_id)
             self.conclude(post_id)
             return "nothing to do"
         early = lifecycle.postponed(post, target_id, workflow_id, now=self.clock.now())
@@ -135,13 +136,26 @@ class PublishOneTarget:
             or now <= target.claimed_until
         ):
             return "nothing to do"
+        last_chance = now > target.claimed_until + ASKED_AT_MOST
+        try:
+            job, result = self._resolution(post, target, last_chance=last_chance)
+        except Exception as error:
+            if not last_chance:
+                raise
+            # Whatever keeps it from being found out, nobody waits for ever.
+            self.telemetry.warn("outcome never known", target_id=target_id, error=repr(error))
+            job = result = Failed(
+                code=OUTCOME_UNKNOWN, message="It could not be found out whether it was published."
+            )
+        return self._settle(post, target_id, claim_id, result, job)
+
+    def _resolution(
+        self, post: Post, target: Target, *, last_chance: bool
+    ) -> tuple[_Job | Failed, Result | None]:
         job = self._job(post, target)
         if isinstance(job, Failed):
-            result: Result | None = Failed(code=OUTCOME_UNKNOWN, message=job.message)
-        else:
-            last_chance = now > target.claimed_until + ASKED_AT_MOST
-            result = self._ask(job, absent=_ABSENT, last_chance=last_chance)
-        return self._settle(post, target_id, claim_id, result, job)
+            return job, Failed(code=OUTCOME_UNKNOWN, message=job.message)
+        return job, self._ask(job, absent=_ABSENT, last_chance=last_chance)
 
     def _job(self, post: Post, target: Target) -> _Job | Failed:
         account = self.directory.account(post.workspace_id, target.social_account_id)
@@ -250,6 +264,18 @@ class PublishOneTarget:
             self.effects.perform(decided.change)
         self.conclude(post.id)
         return outcome
+
+    def _finish_comment(self, post: Post, target: Target, workflow_id: str) -> None:
+        """Add the first comment that a process which died after publishing still owed."""
+        if target.first_comment_error != FIRST_COMMENT_PENDING or target.workflow_id != workflow_id:
+            return
+        job = self._job(post, target)
+        if isinstance(job, Failed):
+            return
+        published = Published(
+            external_post_id=target.external_post_id or "", external_url=target.external_url or ""
+        )
+        self._comment(post, target.id, published, job)
 
     def _comment(self, post: Post, target_id: str, result: Published, job: _Job) -> None:
         if job.publication.first_comment is None:

@@ -6,12 +6,13 @@ counted and logged with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from functools import partial
+from datetime import datetime, timedelta
+from typing import Final, TypeVar
 
 from postbreeze.domain import lifecycle
+from postbreeze.domain.errors import UnavailableError
 from postbreeze.domain.post import Post, PostStatus
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.conclude import Conclude
@@ -26,11 +27,26 @@ from postbreeze.operations.ports import (
 )
 from postbreeze.operations.start import StartPublish
 
+_Item = TypeVar("_Item")
+
 PENDING_AFTER = timedelta(seconds=30)
 """How long an event may stay in the outbox before it is announced again."""
 
 PAGE = 200
-"""How many of each kind one run takes on; what is left is first in the next run."""
+"""How many of each kind one run takes on."""
+
+LISTED = 1_000
+"""How many of each kind are looked at. Each run begins somewhere else among them, so that items
+which cannot be repaired never keep the others waiting for ever."""
+
+SHARE = timedelta(seconds=14)
+"""How long one kind may take: all three together stay within the function's 50 seconds."""
+
+MOST_OUTAGES = 3
+"""After so many outages in a row a kind is left for the next run: each may cost seconds."""
+
+_GOLDEN: Final = 0.618034
+"""Steps of this share of a round never fall into a rhythm: soon they have begun everywhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +69,17 @@ class Reconcile:
 
         One item that fails is counted, logged and left for the next run; it stops no other.
         """
-        run = _Run(telemetry=self.telemetry)
+        run = _Run(clock=self.clock, telemetry=self.telemetry)
         now = self.clock.now()
-        # Posts last: theirs are the slow repairs, and webhooks must not wait for them.
-        for post_id, event_id in self.posts.pending_events(now - PENDING_AFTER, PAGE):
-            run.take(event_id, partial(self._event, post_id, event_id))
-        for endpoint_id, delivery_id in self.webhooks.due_deliveries(now, PAGE):
-            run.take(delivery_id, partial(self._delivery, endpoint_id, delivery_id))
-        for post_id in self.posts.due_posts(now, PAGE):
-            run.take(post_id, partial(self._post, post_id))
+        run.sweep(
+            lambda: self.posts.pending_events(now - PENDING_AFTER, LISTED),
+            lambda event: self._event(*event),
+        )
+        run.sweep(
+            lambda: self.webhooks.due_deliveries(now, LISTED),
+            lambda delivery: self._delivery(*delivery),
+        )
+        run.sweep(lambda: self.posts.due_posts(now, LISTED), self._post)
         return run.counts
 
     def _post(self, post_id: str) -> Iterable[str]:
@@ -70,8 +88,9 @@ class Reconcile:
         if post is None or post.attention_at is None or post.attention_at > now:
             return
         if post.pending_workflow_id is not None:
-            self.arm(post, actor=lifecycle.SERVICE)
-            yield "ArmingCompleted"
+            # One that the scheduler does not take is no outage: posts behind it only need starting.
+            if self.arm.attempt(post, actor=lifecycle.SERVICE).pending_workflow_id is None:
+                yield "ArmingCompleted"
         elif post.status is PostStatus.SCHEDULED and post.workflow_id is not None:
             if self.start(post.id, post.workflow_id):
                 yield "OverduePostStarted"
@@ -101,18 +120,49 @@ class Reconcile:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
+    clock: Clock
     telemetry: Telemetry
     counts: dict[str, int] = field(default_factory=dict)
 
-    def take(self, item: str, repair: Callable[[], Iterable[str]]) -> None:
+    def sweep(
+        self,
+        listing: Callable[[], Sequence[_Item]],
+        repair: Callable[[_Item], Iterable[str]],
+    ) -> None:
+        """Repair a page of what is due, for as long as there is time and no outage."""
+        began = self.clock.now()
         try:
-            for made in repair():
-                self._count(made)
-                self.telemetry.note("repaired", repair=made, item=item)
-        except Exception as error:  # noqa: BLE001  # a row that cannot be read stops no other
-            self._count("RepairFailed")
-            self.telemetry.warn("repair failed", item=item, error=repr(error))
+            due = listing()
+        except UnavailableError as error:
+            self._failed("listing", error)
+            return
+        outages = 0
+        for item in _turn(due, began):
+            if outages == MOST_OUTAGES or self.clock.now() >= began + SHARE:
+                self.telemetry.warn("repairs left for the next run", due=len(due))
+                return
+            try:
+                for made in repair(item):
+                    self._count(made)
+                    self.telemetry.note("repaired", repair=made, item=item)
+                outages = 0
+            except UnavailableError as error:
+                outages += 1
+                self._failed(item, error)
+            except Exception as error:  # noqa: BLE001  # a row that cannot be read stops no other
+                self._failed(item, error)
+
+    def _failed(self, item: object, error: Exception) -> None:
+        self._count("RepairFailed")
+        self.telemetry.warn("repair failed", item=item, error=repr(error))
 
     def _count(self, metric: str) -> None:
         self.counts[metric] = self.counts.get(metric, 0) + 1
         self.telemetry.count(metric)
+
+
+def _turn(due: Sequence[_Item], now: datetime) -> Sequence[_Item]:
+    """Return this minute's page of what is due, which may not be got through to its end."""
+    minute = int(now.timestamp()) // 60
+    first = int(minute * _GOLDEN % 1 * len(due))
+    return [*due[first:], *due[:first]][:PAGE]

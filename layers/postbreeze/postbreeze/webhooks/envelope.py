@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from postbreeze.domain.documents import timestamp
+from postbreeze.domain.documents import timestamp, to_json
 from postbreeze.domain.errors import Detail, ValidationError
 
 API_VERSION: Final = "2026-05-01"
@@ -58,21 +57,15 @@ def envelope(
     """
     if sent_at.tzinfo is None:
         raise ValueError("A moment needs a time zone.")
-    text = json.dumps(
+    return to_json(
         {
             "event": event_type,
             "deliveryId": delivery_id,
             "sentAt": timestamp(sent_at),
             "apiVersion": API_VERSION,
             "payload": payload,
-        },
-        ensure_ascii=False,
-        allow_nan=False,
-        separators=(",", ":"),
+        }
     )
-    # A lone surrogate has no UTF-8. It can only stand inside a JSON string, where what
-    # "backslashreplace" makes of it (\udXXX) is the JSON escape for it: the body stays valid.
-    return text.encode("utf-8", "backslashreplace")
 
 
 def request_headers(
