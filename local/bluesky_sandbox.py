@@ -27,28 +27,22 @@ None of these is logged. SIGTERM and SIGINT stop it.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import hashlib
 import json
 import re
 import secrets
-import signal
-import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlsplit
 
-HOST = "127.0.0.1"
+from local import loopback
+from local.loopback import HOST, ToldHandler, ToldServer, run
+
 MAX_BODY = 5 * 1024 * 1024
-MAX_DELAY_MS = 120_000
 MAX_TEXT_BYTES = 3_000
 MAX_IMAGES = 4
 MAX_IMAGE_BYTES = 1_000_000
@@ -62,53 +56,20 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Behaviour:
+class Behaviour(loopback.Behaviour):
     """How to answer; ``times`` is how often, 0 for always. The default is to behave well."""
 
-    status: int = 200
-    times: int = 0
-    delay_ms: int = 0
+    MORE: ClassVar[Mapping[str, tuple[str, type]]] = {
+        "method": ("method", str),
+        "error": ("error", str),
+        "drop": ("drop", bool),
+        "afterEffect": ("after_effect", bool),
+    }
+
     method: str | None = None
     error: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
     after_effect: bool = False
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> Behaviour:
-        """Read the body of ``POST /_behave``.
-
-        Raises:
-            ValueError: It is not of the documented form; the message says how.
-        """
-        document = json.loads(raw)
-        if not isinstance(document, dict):
-            raise ValueError("an object is expected")
-        known = {"status", "times", "delayMs", "method", "error", "headers", "drop", "afterEffect"}
-        unknown = document.keys() - known
-        if unknown:
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        headers = document.get("headers") or {}
-        if not isinstance(headers, dict) or not all(
-            isinstance(value, str) and value.isprintable() for value in headers.values()
-        ):
-            raise ValueError("headers must be an object of printable strings")
-        for name in ("method", "error"):
-            if not isinstance(document.get(name, ""), str):
-                raise ValueError(f"{name} must be a string")
-        for name in ("drop", "afterEffect"):
-            if not isinstance(document.get(name, False), bool):
-                raise ValueError(f"{name} must be true or false")
-        return cls(
-            status=_whole_number(document, "status", 200, 200, 599),
-            times=_whole_number(document, "times", 0, 0, 1_000_000),
-            delay_ms=_whole_number(document, "delayMs", 0, 0, MAX_DELAY_MS),
-            method=document.get("method"),
-            error=document.get("error"),
-            headers=headers,
-            drop=document.get("drop", False),
-            after_effect=document.get("afterEffect", False),
-        )
 
     @property
     def refuses(self) -> bool:
@@ -146,7 +107,7 @@ class _RefusalError(Exception):
         self.message = message
 
 
-class BlueskySandbox:
+class BlueskySandbox(ToldServer[Behaviour]):
     """The server as an object: ``with BlueskySandbox() as sandbox: … sandbox.url``."""
 
     def __init__(self, *, log: Path | None = None, port: int = 0) -> None:
@@ -156,10 +117,7 @@ class BlueskySandbox:
             log: Where the JSON lines are appended; None keeps them in ``calls`` only.
             port: On 127.0.0.1.
         """
-        self._lock = threading.RLock()
-        self._calls: list[dict[str, Any]] = []
-        self._behaviour = Behaviour()
-        self._left = 0
+        super().__init__(_Handler, Behaviour, log=log, port=port)
         self._handles: dict[str, str] = {}
         self._records: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
         self._blobs: dict[str, dict[str, int]] = {}
@@ -177,66 +135,12 @@ class BlueskySandbox:
             "com.atproto.repo.listRecords": self._list_records,
             "com.atproto.identity.resolveHandle": self._resolve_handle,
         }
-        self._stopping = threading.Event()
-        self._server = _Server((HOST, port), self)
-        self._log = None
-        if log is not None:
-            log.parent.mkdir(parents=True, exist_ok=True)
-            self._log = log.open("a", encoding="utf-8")
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.05},
-            name="bluesky-sandbox",
-        )
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        """The server's address, for ``BLUESKY_URL``."""
-        return f"http://{HOST}:{self.port}"
 
     @property
     def calls(self) -> list[dict[str, Any]]:
         """Every call so far, as logged."""
         with self._lock:
-            return list(self._calls)
-
-    def start(self) -> Self:
-        """Begin to answer."""
-        self._thread.start()
-        return self
-
-    def stop(self) -> None:
-        """Answer what is being answered without further delay, and end."""
-        self._stopping.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        if self._log is not None:
-            with self._lock:
-                self._log.close()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self.stop()
-
-    def behave(self, behaviour: Behaviour) -> None:
-        """Answer so from the next call on."""
-        with self._lock:
-            self._behaviour, self._left = behaviour, behaviour.times
+            return list(self._lines)
 
     def expire_sessions(self) -> None:
         """Let every access token given out so far be expired; refreshing them works."""
@@ -253,14 +157,9 @@ class BlueskySandbox:
     def next_behaviour(self, method: str) -> Behaviour:
         """Return how to answer this call, and count it."""
         with self._lock:
-            behaviour = self._behaviour
-            if behaviour.method not in (None, method):
+            if self._behaviour.method not in (None, method):
                 return Behaviour()
-            if behaviour.times:
-                self._left -= 1
-                if self._left == 0:
-                    self._behaviour = Behaviour()
-            return behaviour
+            return self._next()
 
     def perform(self, call: _Call) -> Mapping[str, Any]:
         """Do what was asked and return the answer.
@@ -283,7 +182,6 @@ class BlueskySandbox:
             if isinstance(identifier, str):
                 did = did_of(identifier)
             line = {
-                "at": _now(),
                 "handle": identifier or (self._handles.get(did) if did else None),
                 "did": did,
                 "method": call.method,
@@ -291,14 +189,7 @@ class BlueskySandbox:
                 "status": status,
                 "answered": answered,
             }
-            self._calls.append(line)
-            if self._log is not None and not self._log.closed:
-                self._log.write(json.dumps(line, ensure_ascii=False) + "\n")
-                self._log.flush()
-
-    def pause(self, milliseconds: int) -> None:
-        """Wait, but not beyond the server's own end."""
-        self._stopping.wait(milliseconds / 1000)
+            self._note(line, ensure_ascii=False)
 
     @staticmethod
     def _shown(call: _Call) -> Mapping[str, Any]:
@@ -460,66 +351,31 @@ def _cid(content: bytes, *, raw: bool) -> str:
     return "b" + encoded.decode().lower().rstrip("=")
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, address: tuple[str, int], sandbox: BlueskySandbox) -> None:
-        super().__init__(address, _Handler)
-        self.sandbox = sandbox
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report bugs, not clients that hang up: callers are tested by doing so."""
-        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class _Handler(ToldHandler):
+    server: BlueskySandbox
     server_version = "PostbreezeBlueskySandbox"
-    sys_version = ""
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body leave separately; waiting costs 40 ms
     timeout = 60
 
     def _take(self) -> None:
-        length = self.headers.get("Content-Length", "0")
-        if "Transfer-Encoding" in self.headers or not length.isdecimal():
-            self._close_with(HTTPStatus.LENGTH_REQUIRED)
+        content = self.read_body(MAX_BODY)
+        if isinstance(content, HTTPStatus):
+            self.close_connection = True
+            self.answer(content, {"error": "InvalidRequest", "message": content.phrase})
             return
-        if int(length) > MAX_BODY:
-            self._close_with(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-            return
-        content = self.rfile.read(int(length))
         parts = urlsplit(self.path)
         query = dict(parse_qsl(parts.query))
         if parts.path.startswith("/xrpc/"):
             self._xrpc(parts.path.removeprefix("/xrpc/"), query, content)
-        else:
-            self._own(parts.path, query, content)
+        elif (self.command, parts.path) == ("GET", "/_records"):
+            records = self.server.records(query.get("handle", ""))
+            self.answer(HTTPStatus.OK, {"records": records})
+        elif not self.take_order(parts.path, content):
+            self.answer(HTTPStatus.NOT_FOUND, {"error": "NotFound", "message": "Not Found"})
 
     do_GET = do_POST = _take  # noqa: N815 - names http.server wants
 
-    def _own(self, path: str, query: Mapping[str, str], content: bytes) -> None:
-        """Answer what is no part of the protocol."""
-        sandbox = self.server.sandbox
-        match self.command, path:
-            case "GET", "/_health":
-                self._answer(HTTPStatus.OK, {"ok": True})
-            case "GET", "/_records":
-                self._answer(HTTPStatus.OK, {"records": sandbox.records(query.get("handle", ""))})
-            case "POST", "/_behave":
-                try:
-                    sandbox.behave(Behaviour.from_json(content))
-                except ValueError as error:
-                    self._answer(HTTPStatus.BAD_REQUEST, {"ok": False, "message": str(error)})
-                else:
-                    self._answer(HTTPStatus.OK, {"ok": True})
-            case _:
-                self._answer(HTTPStatus.NOT_FOUND, {"error": "NotFound", "message": "Not Found"})
-
     def _xrpc(self, method: str, query: Mapping[str, str], content: bytes) -> None:
-        sandbox = self.server.sandbox
+        sandbox = self.server
         call = _Call(
             method=method,
             query=query,
@@ -538,68 +394,30 @@ class _Handler(BaseHTTPRequestHandler):
         if behaviour.after_effect:
             self.close_connection = True
         else:
-            self._answer(status, document, behaviour.headers)
+            self.answer(status, document, behaviour.headers)
 
     def _outcome(self, call: _Call, behaviour: Behaviour) -> tuple[int, Mapping[str, Any]]:
         if behaviour.refuses:
             name = behaviour.error or f"Status{behaviour.status}"
             return behaviour.status, {"error": name, "message": "As told by /_behave"}
         try:
-            return HTTPStatus.OK, self.server.sandbox.perform(call)
+            return HTTPStatus.OK, self.server.perform(call)
         except _RefusalError as refusal:
             return refusal.status, {"error": refusal.error, "message": refusal.message}
         except (AttributeError, KeyError, TypeError):
             # A record of the wrong shape; the reference server says where, this one need not.
             return HTTPStatus.BAD_REQUEST, {"error": "InvalidRequest", "message": "Bad record"}
 
-    def _close_with(self, status: HTTPStatus) -> None:
-        self.close_connection = True
-        self._answer(status, {"error": "InvalidRequest", "message": status.phrase})
-
-    def _answer(
-        self, status: int, document: Mapping[str, Any], headers: Mapping[str, str] | None = None
-    ) -> None:
-        content = json.dumps(document).encode()
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Write nothing to standard error: the log file is the log."""
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _whole_number(
-    document: Mapping[str, Any], name: str, default: int, lowest: int, highest: int
-) -> int:
-    value = document.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value <= highest:
-        raise ValueError(f"{name} must be a whole number from {lowest} to {highest}")
-    return value
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m local.bluesky_sandbox", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 for any free one")
-    parser.add_argument("--log", type=Path, required=True, help="file the JSON lines go to")
-    options = parser.parse_args(arguments)
-
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    with BlueskySandbox(log=options.log, port=options.port) as sandbox:
-        print(f"speaking for Bluesky on {sandbox.url}", flush=True)
-        stop.wait()
-    return 0
+    return run(
+        BlueskySandbox,
+        arguments,
+        program="python -m local.bluesky_sandbox",
+        description=__doc__,
+        greeting="speaking for Bluesky",
+    )
 
 
 if __name__ == "__main__":

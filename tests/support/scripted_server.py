@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import struct
-import sys
 import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from local.loopback import LoopbackHandler, LoopbackServer
 
 
 class Trouble(Enum):
@@ -45,7 +44,7 @@ class Taken:
     body: bytes
 
 
-class ScriptedServer:
+class ScriptedServer(LoopbackServer):
     """``server.on("createSession", Reply(...), Trouble.RESET)``: by the end of the path, in order.
 
     The last step of a script is repeated. A path without a script is answered 404.
@@ -53,24 +52,10 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         """Bind a free loopback port."""
+        super().__init__(_Handler)
         self._lock = threading.Lock()
         self._scripts: defaultdict[str, deque[Reply | Trouble]] = defaultdict(deque)
         self.taken: list[Taken] = []
-        self.stopping = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), self)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, name="scripted"
-        )
-
-    @property
-    def port(self) -> int:
-        """The port it listens on."""
-        return int(self._server.server_address[1])
-
-    @property
-    def url(self) -> str:
-        """The server's address."""
-        return f"http://127.0.0.1:{self.port}"
 
     def on(self, name: str, *steps: Reply | Trouble) -> None:
         """Set the script for paths whose last dotted part is ``name``."""
@@ -80,23 +65,6 @@ class ScriptedServer:
     def count(self, name: str) -> int:
         """Return how many requests of this name came in."""
         return sum(_name(request.path) == name for request in self.taken)
-
-    def __enter__(self) -> Self:
-        """Begin to answer."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self.stopping.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def step(self, request: Taken) -> Reply | Trouble:
         """Note the request and return what is to happen to it."""
@@ -112,28 +80,13 @@ def _name(path: str) -> str:
     return path.partition("?")[0].rpartition("/")[2].rpartition(".")[2]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], script: ScriptedServer) -> None:
-        super().__init__(address, _Handler)
-        self.script = script
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report bugs, not connections that end."""
-        if not isinstance(sys.exception(), (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body leave separately; waiting costs 40 ms
+class _Handler(LoopbackHandler):
+    server: ScriptedServer
     timeout = 30
 
     def _take(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        step = self.server.script.step(
+        step = self.server.step(
             Taken(method=self.command, path=self.path, headers=dict(self.headers), body=body)
         )
         if isinstance(step, Reply):
@@ -154,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
                 )
                 self.connection.close()
             case Trouble.HANG:
-                self.server.script.stopping.wait()
+                self.server.pause()
             case Trouble.HALF:
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
             case Trouble.NOISE:
@@ -163,6 +116,3 @@ class _Handler(BaseHTTPRequestHandler):
                 return
 
     do_GET = do_POST = _take  # noqa: N815 - names http.server wants
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
-        """Write nothing."""
