@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from postbreeze.adapters.sns import SnsEventBus
     from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
     from postbreeze.domain.post import Platform
+    from postbreeze.operations.arm import Arm
+    from postbreeze.operations.conclude import Conclude
     from postbreeze.operations.platform_port import PlatformClient
+    from postbreeze.operations.start import StartPublish
     from postbreeze.triggers import Handler
 
 
@@ -69,7 +72,6 @@ def posts_api(environ: Mapping[str, str]) -> Handler:
     from postbreeze.http import posts
     from postbreeze.http.auth import Authenticator
     from postbreeze.http.edge import Edge
-    from postbreeze.operations.arm import Arm
     from postbreeze.operations.create import CreatePost
     from postbreeze.operations.read import ReadPost
 
@@ -82,13 +84,7 @@ def posts_api(environ: Mapping[str, str]) -> Handler:
     create = CreatePost(
         posts=store,
         directory=directory,
-        arm=Arm(
-            posts=store,
-            schedules=schedules,
-            effects=effects,
-            clock=parts.clock,
-            telemetry=parts.observability,
-        ),
+        arm=parts.arm(store, schedules, effects),
         effects=effects,
         together=parts.together,
         clock=parts.clock,
@@ -106,19 +102,14 @@ def posts_api(environ: Mapping[str, str]) -> Handler:
 def start_publish(environ: Mapping[str, str]) -> Handler:
     """Build the function that a schedule's fire invokes."""
     from postbreeze import triggers
-    from postbreeze.operations.start import StartPublish
 
     settings = env.read(env.StartPublishSettings, environ)
     parts = _Parts(settings)
-    operation = StartPublish(
-        posts=parts.posts,
-        effects=parts.effects(
-            bus=parts.bus(settings.events_topic_arn),
-            publish_queue=parts.publish_queue(settings.publish_queue_url),
-        ),
-        clock=parts.clock,
-        telemetry=parts.observability,
+    effects = parts.effects(
+        bus=parts.bus(settings.events_topic_arn),
+        publish_queue=parts.publish_queue(settings.publish_queue_url),
     )
+    operation = parts.start(effects)
     return triggers.direct(triggers.start_publish(operation), parts.observability)
 
 
@@ -126,7 +117,6 @@ def publish_target(environ: Mapping[str, str]) -> Handler:
     """Build the function that publishes single targets."""
     from postbreeze import triggers
     from postbreeze.adapters.secrets import KmsSecretBox
-    from postbreeze.operations.conclude import Conclude
     from postbreeze.operations.publish import PublishOneTarget
 
     settings = env.read(env.PublishTargetSettings, environ)
@@ -141,12 +131,7 @@ def publish_target(environ: Mapping[str, str]) -> Handler:
         platforms=_platforms(settings.bluesky_url, environ),
         secrets=KmsSecretBox(parts.aws.kms(), key_arn=settings.account_secrets_key_arn),
         effects=effects,
-        conclude=Conclude(
-            posts=parts.posts,
-            effects=effects,
-            clock=parts.clock,
-            telemetry=parts.observability,
-        ),
+        conclude=parts.conclude(effects),
         clock=parts.clock,
         randomness=parts.randomness,
         telemetry=parts.observability,
@@ -198,10 +183,7 @@ def deliver_webhook(environ: Mapping[str, str]) -> Handler:
 def reconcile(environ: Mapping[str, str]) -> Handler:
     """Build the function that finishes what was left half done."""
     from postbreeze import triggers
-    from postbreeze.operations.arm import Arm
-    from postbreeze.operations.conclude import Conclude
     from postbreeze.operations.reconcile import Reconcile
-    from postbreeze.operations.start import StartPublish
 
     settings = env.read(env.ReconcileSettings, environ)
     parts = _Parts(settings)
@@ -215,25 +197,9 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
     operation = Reconcile(
         posts=parts.posts,
         webhooks=parts.webhooks(settings.webhooks_table),
-        arm=Arm(
-            posts=parts.posts,
-            schedules=schedules,
-            effects=effects,
-            clock=parts.clock,
-            telemetry=parts.observability,
-        ),
-        start=StartPublish(
-            posts=parts.posts,
-            effects=effects,
-            clock=parts.clock,
-            telemetry=parts.observability,
-        ),
-        conclude=Conclude(
-            posts=parts.posts,
-            effects=effects,
-            clock=parts.clock,
-            telemetry=parts.observability,
-        ),
+        arm=parts.arm(parts.posts, schedules, effects),
+        start=parts.start(effects),
+        conclude=parts.conclude(effects),
         effects=effects,
         bus=bus,
         delivery_queue=parts.delivery_queue(settings.delivery_queue_url),
@@ -300,6 +266,31 @@ class _Parts:
             publish_queue=publish_queue,
             together=self.together,
             telemetry=self.observability,
+        )
+
+    def arm(self, posts: DynamoPostStore, schedules: SchedulerSchedules, effects: Effects) -> Arm:
+        from postbreeze.operations.arm import Arm
+
+        return Arm(
+            posts=posts,
+            schedules=schedules,
+            effects=effects,
+            clock=self.clock,
+            telemetry=self.observability,
+        )
+
+    def start(self, effects: Effects) -> StartPublish:
+        from postbreeze.operations.start import StartPublish
+
+        return StartPublish(
+            posts=self.posts, effects=effects, clock=self.clock, telemetry=self.observability
+        )
+
+    def conclude(self, effects: Effects) -> Conclude:
+        from postbreeze.operations.conclude import Conclude
+
+        return Conclude(
+            posts=self.posts, effects=effects, clock=self.clock, telemetry=self.observability
         )
 
     def disarming(self, group: str) -> SchedulerSchedules:

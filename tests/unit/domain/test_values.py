@@ -125,5 +125,5 @@ def test_errors_carry_what_their_answers_need() -> None:
     assert PostNotCancelableError("DRAFT").targets == ()
     assert PreconditionFailedError(7).current == 7
     error = PlatformRetriableError("BUSY", "Busy.", retry_after=3)
-    assert error.as_dict() == {"code": "BUSY", "message": "Busy."}
+    assert (error.code, error.message) == ("BUSY", "Busy.")
     assert error.retry_after == 3

@@ -129,7 +129,7 @@ def outcome(act: Callable[[], object]) -> PlatformError:
     with pytest.raises(PlatformError) as caught:
         act()
     for secret in ("secret", "hunter2", "html"):
-        assert secret not in f"{caught.value} {caught.value.as_dict()}"
+        assert secret not in f"{caught.value} {vars(caught.value)}"
     return caught.value
 
 

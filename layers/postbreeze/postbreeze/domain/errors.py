@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 
 class PostbreezeError(Exception):
@@ -131,10 +130,6 @@ class PlatformError(PostbreezeError):
         self.code = code
         self.message = message
         self.retry_after = retry_after
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the parts that are stored with the target."""
-        return {"code": self.code, "message": self.message}
 
 
 class PlatformRetriableError(PlatformError):

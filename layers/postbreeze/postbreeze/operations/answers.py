@@ -11,7 +11,7 @@ from postbreeze.domain.errors import (
     IdempotencyInProgressError,
     IdempotencyKeyReusedError,
 )
-from postbreeze.operations.ports import StoredAnswer
+from postbreeze.operations.ports import PostStore, StoredAnswer
 
 ANSWERS_KEPT = timedelta(hours=24)
 """How long the answer to an ``Idempotency-Key`` is repeated."""
@@ -37,6 +37,13 @@ class Answer:
     replayed: bool = False
 
 
+def stored(
+    posts: PostStore, key_digest: str, idempotency: Idempotency | None
+) -> StoredAnswer | None:
+    """Read what was answered to the request before; without a key nothing is read."""
+    return None if idempotency is None else posts.answer(key_digest, idempotency.key)
+
+
 def to_store(
     idempotency: Idempotency | None,
     *,
@@ -60,17 +67,17 @@ def to_store(
     )
 
 
-def replay(stored: StoredAnswer, idempotency: Idempotency, now: datetime) -> Answer | None:
+def replay(earlier: StoredAnswer, idempotency: Idempotency, now: datetime) -> Answer | None:
     """Repeat what was answered; None where the first request died before it could answer.
 
     Raises:
         IdempotencyKeyReusedError: The key was used for another request.
         IdempotencyInProgressError: The first request may still be running.
     """
-    if stored.request_digest != idempotency.request_digest:
+    if earlier.request_digest != idempotency.request_digest:
         raise IdempotencyKeyReusedError
-    if stored.status is not None and stored.body is not None:
-        return Answer(status=stored.status, body=stored.body, replayed=True)
-    if now < stored.created_at + RUNNING_AT_MOST:
+    if earlier.status is not None and earlier.body is not None:
+        return Answer(status=earlier.status, body=earlier.body, replayed=True)
+    if now < earlier.created_at + RUNNING_AT_MOST:
         raise IdempotencyInProgressError
     return None

@@ -20,7 +20,7 @@ from postbreeze.domain.errors import (
 )
 from postbreeze.domain.lifecycle import Cancellation
 from postbreeze.domain.post import Post
-from postbreeze.operations import gate
+from postbreeze.operations import answers, gate
 from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.ports import (
@@ -88,7 +88,7 @@ class CancelPost:
                 self._permit(key, post.workspace_id)
                 if stored is None and idempotency is not None:
                     # What refuses this may be the same request, which ran a moment ago.
-                    stored = self.posts.answer(key.digest, idempotency.key)
+                    stored = answers.stored(self.posts, key.digest, idempotency)
                     if stored is not None:
                         continue
                 raise
@@ -127,16 +127,12 @@ class CancelPost:
     def _read(
         self, command: CancelCommand, idempotency: Idempotency | None
     ) -> tuple[ApiKey | None, Post | None, StoredAnswer | None]:
-        key, post, *stored = self.together.run(
+        key, post, stored = self.together.run(
             lambda: self.directory.key(command.key_digest),
             lambda: self.posts.read(command.post_id),
-            *(
-                []
-                if idempotency is None
-                else [lambda: self.posts.answer(command.key_digest, idempotency.key)]
-            ),
+            lambda: answers.stored(self.posts, command.key_digest, idempotency),
         )
-        return key, post, stored[0] if stored else None
+        return key, post, stored
 
     def _permit(self, key: ApiKey, workspace_id: str) -> None:
         gate.permitted(self.directory.member(workspace_id, key.owner_user_id), EDITORS)

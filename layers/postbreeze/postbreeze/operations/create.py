@@ -19,7 +19,7 @@ from postbreeze.domain.errors import (
     ValidationError,
 )
 from postbreeze.domain.post import AccountStatus, Post, PostDraft, PostStatus, SocialAccount
-from postbreeze.operations import gate
+from postbreeze.operations import answers, gate
 from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.effects import Effects
@@ -159,17 +159,12 @@ class CreatePost:
         self, command: CreateCommand
     ) -> tuple[ApiKey | None, str | None, StoredAnswer | None]:
         first = command.draft.targets[0].social_account_id
-        idempotency = command.idempotency
-        key, workspace_id, *stored = self.together.run(
+        key, workspace_id, stored = self.together.run(
             lambda: self.directory.key(command.key_digest),
             lambda: self.directory.workspace_of_account(first),
-            *(
-                []
-                if idempotency is None
-                else [lambda: self.posts.answer(command.key_digest, idempotency.key)]
-            ),
+            lambda: answers.stored(self.posts, command.key_digest, command.idempotency),
         )
-        return key, workspace_id, stored[0] if stored else None
+        return key, workspace_id, stored
 
     def _repeat(self, stored: StoredAnswer, idempotency: Idempotency, key: ApiKey) -> Answer:
         answer = replay(stored, idempotency, self.clock.now())
