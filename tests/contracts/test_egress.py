@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from io import BytesIO
 from typing import Any, Self
 
 import pytest
@@ -1238,6 +1239,35 @@ def test_a_compressed_file_is_refused(local: Egress) -> None:
         pytest.raises(ProtocolError, match="compressed"),
     ):
         fetch(local, server)
+
+
+class _Chunks(BytesIO):
+    """A file that remembers the largest piece it was given."""
+
+    largest = 0
+
+    def write(self, data: Any) -> int:
+        self.largest = max(self.largest, len(data))
+        return super().write(data)
+
+
+def test_a_large_file_comes_in_pieces(local: Egress) -> None:
+    # Given
+    content = bytes(range(256)) * 4_096
+    length = f"Content-Length: {len(content)}".encode()
+    into = _Chunks()
+    with answering(image(content, length)) as server:
+        # When
+        kind = local.download(
+            f"http://{NAME}:{server.port}/a.png",
+            into,
+            max_bytes=len(content),
+            content_types=("image/*",),
+        )
+    # Then
+    assert kind == "image/png"
+    assert into.getvalue() == content
+    assert into.largest <= 64 * 1024
 
 
 def test_a_file_that_breaks_off_is_refused(local: Egress) -> None:

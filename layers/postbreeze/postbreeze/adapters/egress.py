@@ -43,8 +43,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from io import BufferedReader, RawIOBase
-from typing import TYPE_CHECKING, Any, ClassVar, Final, cast
+from io import BufferedReader, BytesIO, RawIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
 
 from postbreeze.adapters.address_rules import IPAddress, is_loopback, is_public
 from postbreeze.domain.errors import PostbreezeError
@@ -63,6 +63,7 @@ ALLOWANCE_VARIABLE: Final = "EGRESS_ALLOW_LOOPBACK"
 
 # Beside the body: status line, headers, chunk framing, trailers.
 _OVERHEAD: Final = 256 * 1024
+_CHUNK: Final = 64 * 1024
 _MAX_ADDRESSES: Final = 4
 _KEPT_HEADERS: Final = (
     "content-length",
@@ -330,7 +331,13 @@ class Egress:
         """
         started = time.monotonic()
         reply = self._exchange(
-            "POST", url, headers, body, started=started, deadline=deadline, limit=MAX_LOGGED_BODY
+            "POST",
+            url,
+            headers,
+            body,
+            started=started,
+            deadline=deadline,
+            intake=_Intake(limit=MAX_LOGGED_BODY),
         )
         return Response(
             status=reply.status,
@@ -352,10 +359,29 @@ class Egress:
         content_types: Collection[str],
         deadline: float = DEADLINE,
     ) -> tuple[bytes, str]:
-        """Return a file and its media type (lower case, without parameters).
+        """Return a file and its media type; see :meth:`download`."""
+        body = BytesIO()
+        kind = self.download(
+            url, body, max_bytes=max_bytes, content_types=content_types, deadline=deadline
+        )
+        return body.getvalue(), kind
+
+    def download(
+        self,
+        url: str,
+        into: BinaryIO,
+        *,
+        max_bytes: int,
+        content_types: Collection[str],
+        deadline: float = DEADLINE,
+    ) -> str:
+        """Write a file into another and return its media type (lower case, without parameters).
+
+        What was written before a failure stays.
 
         Args:
             url: Where from; see :func:`check_url`.
+            into: Takes the bytes as they come.
             max_bytes: More than this is refused; a length announced as more, before reading.
             content_types: Media types allowed, such as ``image/png`` or ``image/*``.
             deadline: Seconds of wall time for everything.
@@ -385,12 +411,11 @@ class Egress:
             None,
             started=time.monotonic(),
             deadline=deadline,
-            limit=max_bytes,
-            check=check,
+            intake=_Intake(limit=max_bytes, check=check, into=into),
         )
-        if len(reply.body) > max_bytes:
+        if reply.received > max_bytes:
             raise _too_large(max_bytes)
-        return reply.body, _media_type(reply.headers)
+        return _media_type(reply.headers)
 
     def _exchange(
         self,
@@ -401,8 +426,7 @@ class Egress:
         *,
         started: float,
         deadline: float,
-        limit: int,
-        check: Callable[[int, Mapping[str, str]], None] | None = None,
+        intake: _Intake,
     ) -> _Reply:
         """Make one request; read one byte more than the limit, so that more can be noticed."""
         for name, value in headers.items():
@@ -410,7 +434,7 @@ class Egress:
                 raise ValueError(f"The header {name} is set by the guard itself.")
             if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
                 raise ValueError("A header's name or value cannot be sent.")
-        bounds = _Bounds(ends=started + deadline, bytes_left=2 * limit + _OVERHEAD)
+        bounds = _Bounds(ends=started + deadline, bytes_left=2 * intake.limit + _OVERHEAD)
         try:
             checked = check_url(url, allow_loopback=self._allow_loopback)
             addresses = self._resolve(checked, bounds)
@@ -420,7 +444,7 @@ class Egress:
                 self._secure(plain, checked, bounds) as connected,
             ):
                 connection = _Connection(_Channel(connected, bounds), checked)
-                return _converse(connection, method, headers, body, limit=limit, check=check)
+                return _converse(connection, method, headers, body, intake)
         except EgressError as error:
             error.duration_ms = _milliseconds_since(started)
             raise
@@ -492,12 +516,25 @@ class Egress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Intake:
+    """How an answer is taken: ``check`` may refuse it by its head, ``into`` takes its bytes."""
+
+    limit: int
+    check: Callable[[int, Mapping[str, str]], None] | None = None
+    into: BinaryIO | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reply:
-    """An answer with all its headers (lower case) and up to one byte more than the limit."""
+    """An answer with all its headers (lower case) and up to one byte more than the limit.
+
+    ``body`` is empty where the bytes went elsewhere; ``received`` counts them all the same.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    received: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -644,9 +681,7 @@ def _converse(
     method: str,
     headers: Mapping[str, str],
     body: bytes | None,
-    *,
-    limit: int,
-    check: Callable[[int, Mapping[str, str]], None] | None,
+    intake: _Intake,
 ) -> _Reply:
     """Send the request and read the answer."""
     checked = connection.checked
@@ -665,10 +700,12 @@ def _converse(
         response = connection.getresponse()
         with response:
             received = {name.lower(): _printable(value) for name, value in response.getheaders()}
-            if check is not None:
-                check(response.status, received)
-            content = response.read(limit + 1)
-            if len(content) <= limit and response.length:
+            if intake.check is not None:
+                intake.check(response.status, received)
+            content = BytesIO()
+            into = content if intake.into is None else intake.into
+            count = _receive(response, into, intake.limit)
+            if count <= intake.limit and response.length:
                 raise ProtocolError("The answer broke off before its end.")
     except TimeoutError as error:
         raise _too_slow() from error
@@ -678,7 +715,16 @@ def _converse(
         raise ConnectionLostError("The connection was lost before the answer's end.") from error
     except (http.client.HTTPException, ValueError) as error:
         raise ProtocolError("The answer is not valid HTTP.") from error
-    return _Reply(status=response.status, headers=received, body=content)
+    return _Reply(status=response.status, headers=received, body=content.getvalue(), received=count)
+
+
+def _receive(response: http.client.HTTPResponse, into: BinaryIO, limit: int) -> int:
+    """Write the body into a file, up to one byte more than the limit; return how many came."""
+    count = 0
+    while count <= limit and (chunk := response.read(min(_CHUNK, limit + 1 - count))):
+        into.write(chunk)
+        count += len(chunk)
+    return count
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

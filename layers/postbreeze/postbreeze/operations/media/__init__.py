@@ -1,0 +1,1 @@
+"""The media library: adding, reading and deleting assets, and what posts need of them."""
