@@ -1,0 +1,53 @@
+"""The route that lists posts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from postbreeze.domain import ids
+from postbreeze.domain.errors import ForbiddenError, NotFoundError, ValidationError
+from postbreeze.domain.post import PostStatus
+from postbreeze.http import requests
+from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.responses import BASE_PATH, listing, next_link
+from postbreeze.operations.list_posts import MOST_POSTS, ListCommand, Page
+
+POSTS_PATH = f"{BASE_PATH}/posts"
+
+USUAL_LIMIT = 50
+"""How many posts a page has unless the request says otherwise."""
+
+LIST_ERRORS = (ValidationError, ForbiddenError, NotFoundError)
+"""What a list can be refused with, beside what every request with a key can."""
+
+
+def router(
+    list_posts: Callable[[ListCommand], Page], authenticator: Authenticator
+) -> APIGatewayHttpRouter:
+    """Build ``GET /posts``."""
+    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+
+    @routes.get(POSTS_PATH)
+    def read_page() -> Response[str]:
+        request = requests.from_event(routes.current_event.raw_event)
+        digest = key_digest(request)
+        with authenticator.reading(digest):
+            command = _command(request, digest)
+        page = list_posts(command)
+        return listing(page.posts, next_link(POSTS_PATH, request.query, page.cursor))
+
+    return routes
+
+
+def _command(request: requests.HttpRequest, digest: str) -> ListCommand:
+    requests.check_query(request, ("workspaceId", "status", "limit", "cursor"))
+    return ListCommand(
+        key_digest=digest,
+        workspace_id=requests.query_id(request, ids.WORKSPACE, "workspaceId"),
+        status=requests.query_choice(request, PostStatus, "status"),
+        limit=requests.query_limit(request, usual=USUAL_LIMIT, most=MOST_POSTS),
+        cursor=dict(request.query).get("cursor"),
+    )
