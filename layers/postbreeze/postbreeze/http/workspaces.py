@@ -1,0 +1,70 @@
+"""The routes of workspaces and social accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aws_lambda_powertools.event_handler.api_gateway import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from postbreeze.domain import ids
+from postbreeze.http import requests
+from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.responses import BASE_PATH, listing, success
+from postbreeze.operations.answers import Answer
+from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
+
+WORKSPACES_PATH = f"{BASE_PATH}/workspaces"
+WORKSPACE_PATH = f"{BASE_PATH}/workspaces/<workspace_id>"
+ACCOUNTS_PATH = f"{BASE_PATH}/social-accounts"
+ACCOUNT_PATH = f"{BASE_PATH}/social-accounts/<account_id>"
+
+
+def router(
+    workspaces: ReadWorkspaces,
+    accounts: ReadAccounts,
+    disconnect_account: Callable[[str, str], Answer],
+    authenticator: Authenticator,
+) -> APIGatewayHttpRouter:
+    """Build the routes below ``/workspaces`` and ``/social-accounts``."""
+    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+
+    def reading(prefix: str | None = None, name: str = "", text: str = "") -> str:
+        """Check a request that is all path; return its key's digest."""
+        request = requests.from_event(routes.current_event.raw_event)
+        digest = key_digest(request)
+        with authenticator.reading(digest):
+            if prefix is not None:
+                requests.path_id(prefix, name, text)
+            requests.check_query(request)
+        return digest
+
+    @routes.get(WORKSPACES_PATH)
+    def list_workspaces() -> Response[str]:
+        return listing(workspaces.all(reading()))
+
+    @routes.get(WORKSPACE_PATH)
+    def read_workspace(workspace_id: str) -> Response[str]:
+        digest = reading(ids.WORKSPACE, "workspaceId", workspace_id)
+        return success(workspaces.one(digest, workspace_id), is_current=False)
+
+    @routes.get(ACCOUNTS_PATH)
+    def list_accounts() -> Response[str]:
+        request = requests.from_event(routes.current_event.raw_event)
+        digest = key_digest(request)
+        with authenticator.reading(digest):
+            requests.check_query(request, ("workspaceId",))
+            workspace_id = requests.query_id(request, ids.WORKSPACE, "workspaceId")
+        return listing(accounts.all(digest, workspace_id))
+
+    @routes.get(ACCOUNT_PATH)
+    def read_account(account_id: str) -> Response[str]:
+        digest = reading(ids.ACCOUNT, "accountId", account_id)
+        return success(accounts.one(digest, account_id), is_current=False)
+
+    @routes.delete(ACCOUNT_PATH)
+    def disconnect(account_id: str) -> Response[str]:
+        digest = reading(ids.ACCOUNT, "accountId", account_id)
+        return success(disconnect_account(digest, account_id), is_current=False)
+
+    return routes
