@@ -9,12 +9,12 @@ import pytest
 
 from postbreeze.domain.lifecycle import LEASE
 from postbreeze.domain.post import Post, PostStatus
-from postbreeze.operations.answers import Idempotency
+from postbreeze.operations.answers import Answer, Idempotency
 from tests.support.core import A_SECOND, AN_HOUR, Core, DiedError, Message, Mortal, straight
 from tests.support.platforms import Accident
 
-CALLS_UP_TO_THE_ANSWER = 6
-"""A publisher's: the post, the account, its secret, preparing, the claim, the call itself."""
+CALLS_UP_TO_THE_ANSWER = 7
+"""A publisher's: post, account, its secret, preparing, claim, the account again, the call."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +64,83 @@ def creating() -> Life:
 def creating_a_draft() -> Life:
     core = Core()
     return Life(core=core, act=lambda: core.create(core.a_draft(2, scheduled_for=None)))
+
+
+SAME = Idempotency(key="k", request_digest="d")
+
+
+def scheduling() -> Life:
+    core = Core()
+    post = core.created(2, scheduled_for=None)
+    core.drain_messages()
+    at = core.clock.at + AN_HOUR
+    return Life(
+        core=core,
+        act=lambda: core.schedule(post.id, at, idempotency=SAME),
+        post_id=post.id,
+    )
+
+
+def rescheduling() -> Life:
+    core = Core()
+    post = core.created(2)
+    core.drain_messages()
+    at = core.clock.at + 2 * AN_HOUR
+    return Life(
+        core=core,
+        act=lambda: core.schedule(post.id, at, again=True, idempotency=SAME),
+        post_id=post.id,
+    )
+
+
+def rescheduling_what_was_cancelled() -> Life:
+    life = rescheduling()
+    life.core.cancel(str(life.post_id))
+    life.core.drain_messages()
+    return life
+
+
+def editing() -> Life:
+    core = Core()
+    post = core.created(2)
+    core.drain_messages()
+    draft = core.a_draft(3, caption="Edited", scheduled_for=core.clock.at + 2 * AN_HOUR)
+    return Life(core=core, act=lambda: core.edit(post.id, draft, idempotency=SAME), post_id=post.id)
+
+
+def deleting() -> Life:
+    core = Core()
+    post = core.created(2)
+    core.drain_messages()
+    return Life(core=core, act=lambda: core.delete(post.id, idempotency=SAME), post_id=post.id)
+
+
+def approving() -> Life:
+    core = Core()
+    post = core.created(2, requires_approval=True)
+    core.drain_messages()
+    return Life(core=core, act=lambda: core.approve(post.id, idempotency=SAME), post_id=post.id)
+
+
+def retrying() -> Life:
+    core, post = _started()
+    core.platform.publish_accidents.append(Accident.REFUSED)
+    core.drain_messages()
+    assert core.post(post.id).status is PostStatus.PARTIALLY_PUBLISHED
+    return Life(core=core, act=lambda: core.retry(post.id, idempotency=SAME), post_id=post.id)
+
+
+def retrying_a_comment() -> Life:
+    core, post = _started(first_comment="First!")
+    core.platform.comment_accidents.append(Accident.REFUSED)
+    core.drain_messages()
+    core.advance(A_SECOND * 31)
+    [owing] = [each for each in core.post(post.id).targets if each.first_comment_error]
+    return Life(
+        core=core,
+        act=lambda: core.retry_comment(post.id, owing.id, idempotency=SAME),
+        post_id=post.id,
+    )
 
 
 def starting() -> Life:
@@ -177,6 +254,14 @@ LIVES: dict[str, Callable[[], Life]] = {
         cancelling_what_is_being_published,
         creating,
         creating_a_draft,
+        scheduling,
+        rescheduling,
+        rescheduling_what_was_cancelled,
+        editing,
+        deleting,
+        approving,
+        retrying,
+        retrying_a_comment,
         starting,
         publishing,
         publishing_with_a_comment,
@@ -279,3 +364,67 @@ def test_a_client_who_repeats_a_creation_that_died_makes_no_second_post() -> Non
         life.core.check()
         assert len(life.core.posts._posts) == 1
         assert len(life.core.watched.sent) == 2
+
+
+@pytest.mark.parametrize("is_at_once", [True, False], ids=["soon", "when all is over"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        scheduling,
+        rescheduling,
+        rescheduling_what_was_cancelled,
+        editing,
+        deleting,
+        approving,
+        retrying,
+        retrying_a_comment,
+    ],
+)
+def test_a_client_who_repeats_what_died_has_it_done_once(
+    stage: Callable[[], Life], is_at_once: bool
+) -> None:
+    undisturbed = stage()
+    undisturbed.act()
+    undisturbed.core.drain()
+    expected = _essence(undisturbed)
+    for count in range(len(deaths(stage)) + 1):
+        # Given
+        life = stage()
+        core, post_id = life.core, str(life.post_id)
+        made = len(core.changes)
+        core.tap = Mortal(count)
+        with pytest.raises(DiedError):
+            life.act()
+        core.tap = straight
+        is_committed = len(core.changes) > made
+        if is_at_once:
+            core.advance(61 * A_SECOND)
+        elif is_committed:
+            core.drain()
+        else:
+            # What was never asked for has its own end; only what was begun is to be repeated.
+            continue
+        # When
+        answer = life.act()
+        # Then
+        assert isinstance(answer, Answer)
+        assert answer.status == 200
+        assert answer.replayed == is_committed
+        core.drain()
+        core.check()
+        assert _essence(life) == expected, f"it died after {count} calls"
+        assert core.post(post_id).generation == undisturbed.core.post(post_id).generation
+
+
+def _essence(life: Life) -> tuple[object, ...]:
+    """Return what is left in the end, moments apart."""
+    post = life.core.post(str(life.post_id))
+    public = [life.core.platform.posts.get(target.id) for target in post.targets]
+    return (
+        post.status,
+        post.deleted_at is None,
+        [target.status for target in post.targets],
+        [None if each is None else each.text for each in public],
+        sorted(life.core.platform.comments.values()),
+        sorted(life.core.events(post.id)),
+    )

@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 
 from postbreeze.domain.changes import PublishTarget
-from postbreeze.domain.errors import PlatformRetriableError, PostNotCancelableError
+from postbreeze.domain.errors import (
+    PlatformRetriableError,
+    PostNotCancelableError,
+    RefusalError,
+)
 from postbreeze.domain.lifecycle import LEASE
-from postbreeze.domain.post import Post, PostStatus, TargetStatus
+from postbreeze.domain.post import Post, PostDraft, PostStatus, TargetDraft, TargetStatus
 from postbreeze.domain.webhook import EndpointStatus
 from postbreeze.operations.answers import Answer, Idempotency
 from tests.support.core import A_SECOND, AN_HOUR, ENDPOINT, WORKSPACE, Core
@@ -28,9 +32,12 @@ class Play:
     targets: int = 2
     armed: bool = True
     is_scheduled: bool = True
+    waits: bool = False
     core: Core = field(default_factory=lambda: Core(ActorsRandomness()))
     answers: list[Answer] = field(default_factory=list)
     refusals: list[PostNotCancelableError] = field(default_factory=list)
+    told: dict[str, Answer] = field(default_factory=dict)
+    """What clients were answered who asked for anything but a cancel."""
     post: Post = field(init=False)
     actors: list[Actor] = field(default_factory=list)
     afterwards: Callable[[], None] = lambda: None
@@ -40,8 +47,10 @@ class Play:
             self.post = self.core.created(self.targets, scheduled_for=None)
             self.core.pump()
             return
-        create = self.core.created if self.armed else self.core.created_unarmed
-        self.post = create(self.targets)
+        if self.armed:
+            self.post = self.core.created(self.targets, requires_approval=self.waits)
+        else:
+            self.post = self.core.created_unarmed(self.targets)
 
     def time_has_come(self) -> Play:
         self.core.advance(AN_HOUR)
@@ -70,27 +79,59 @@ class Play:
         self.actors.append(Actor(name=name, run=run))
         return self
 
+    def asks(self, name: str, act: Callable[[], Answer]) -> Play:
+        """Have a client ask for something that may be refused."""
+
+        def run() -> None:
+            try:
+                self.told[name] = act()
+            except RefusalError:
+                return
+
+        self.actors.append(Actor(name=name, run=run))
+        return self
+
+    def reschedule(self, name: str = "reschedule", hours: int = 2) -> Play:
+        at = self.core.clock.at + hours * AN_HOUR
+        return self.asks(name, lambda: self.core.schedule(self.post.id, at, again=True))
+
+    def edit(self, hours: int = 3) -> Play:
+        draft = self.core.a_draft(
+            len(self.post.targets),
+            caption="Edited",
+            scheduled_for=self.core.clock.at + hours * AN_HOUR,
+        )
+        return self.asks("edit", lambda: self.core.edit(self.post.id, draft))
+
+    def delete(self) -> Play:
+        return self.asks("delete", lambda: self.core.delete(self.post.id))
+
+    def retry(self) -> Play:
+        return self.asks("retry", lambda: self.core.retry(self.post.id))
+
     def start(self, name: str = "start") -> Play:
         workflow_id = f"{self.post.id}-1"
         self.actors.append(Actor(name=name, run=lambda: self.core.start(self.post.id, workflow_id)))
         return self
 
-    def publish(self, index: int = 0, name: str = "") -> Play:
+    def publish(self, index: int = 0, name: str = "", generation: int = 1) -> Play:
         """Publish one target as soon as there is a message for it."""
         target = self.post.targets[index].id
+        workflow = f"{self.post.id}-{generation}"
         self.actors.append(
             Actor(
                 name=name or f"publish-{index}",
-                run=lambda: self.core.publisher.publish(self.post.id, target, f"{self.post.id}-1"),
-                is_ready=lambda: self._has_message(target),
+                run=lambda: self.core.publisher.publish(self.post.id, target, workflow),
+                is_ready=lambda: self._has_message(target, workflow),
             )
         )
         return self
 
-    def _has_message(self, target_id: str) -> bool:
+    def _has_message(self, target_id: str, workflow_id: str) -> bool:
         waiting = (message for _, message in self.core.waiting)
         return any(
-            isinstance(message, PublishTarget) and message.target_id == target_id
+            isinstance(message, PublishTarget)
+            and (message.target_id, message.workflow_id) == (target_id, workflow_id)
             for message in (*waiting, *self.core.publish_queue.sent)
         )
 
@@ -107,13 +148,14 @@ class Play:
             self.afterwards()
             self.core.drain()
             self.core.check()
-            published = set(self.core.watched.sent)
-            for promise in self.core.promises:
-                assert not promise.target_ids & published
-            for refusal in self.refusals:
-                assert refusal.targets or refusal.status in {"PUBLISHED", "FAILED"}
-            cancelled = self.core.events(self.post.id).count("post.cancelled")
-            assert cancelled == (self.end.status is PostStatus.CANCELED)
+            if not self.told:
+                published = set(self.core.watched.sent)
+                for promise in self.core.promises:
+                    assert not promise.target_ids & published
+                for refusal in self.refusals:
+                    assert refusal.targets or refusal.status in {"PUBLISHED", "FAILED"}
+                cancelled = self.core.events(self.post.id).count("post.cancelled")
+                assert cancelled == (self.end.status is PostStatus.CANCELED)
             check(self)
 
         return Scene(core=self.core, actors=tuple(self.actors), check=at_the_end)
@@ -148,6 +190,60 @@ def assert_published(play: Play) -> None:
     assert play.end.status is PostStatus.PUBLISHED
 
 
+def assert_the_last_word(play: Play) -> None:
+    """What was asked for last is what happened, but for what was in flight by then."""
+    versions = {int(answer.body["version"]): name for name, answer in play.told.items()}
+    versions |= {int(answer.body["version"]): "cancel" for answer in play.answers}
+    last = versions[max(versions)] if versions else "fire"
+    if "delete" in play.told:
+        last = "delete"
+    for target in play.end.targets:
+        public = play.core.platform.posts.get(target.id)
+        assert (public is not None) == (target.status is TargetStatus.PUBLISHED)
+        if public is not None:
+            is_edited = target.workflow_id != f"{play.post.id}-1" and "edit" in play.told
+            assert public.text == ("Edited" if is_edited else "Hello")
+        if last in {"cancel", "delete"}:
+            assert target.status in {TargetStatus.CANCELED, TargetStatus.PUBLISHED}
+        elif target.status is not TargetStatus.PUBLISHED:
+            # It was in flight when its post was put on the clock again, and came back.
+            assert target.status is TargetStatus.CANCELED
+            assert play.core.platform.attempts[target.id]
+        elif last in play.told and target.scheduled_for is not None:
+            assert target.published_at is not None
+            assert target.published_at >= target.scheduled_for
+
+
+def partly_published() -> Play:
+    """The second of two targets was refused by its platform."""
+    play = Play(2).started()
+    play.core.platform.publish_accidents.extend([None, Accident.REFUSED])
+    for target in play.post.targets:
+        play.core.publisher.publish(play.post.id, target.id, f"{play.post.id}-1")
+    play.core.waiting.clear()
+    assert play.end.status is PostStatus.PARTIALLY_PUBLISHED
+    return play
+
+
+def assert_retried_or_cancelled(play: Play) -> None:
+    first, second = play.end.targets
+    assert first.status is TargetStatus.PUBLISHED
+    assert second.status in {TargetStatus.PUBLISHED, TargetStatus.CANCELED}
+    if "retry" not in play.told:
+        assert second.status is TargetStatus.CANCELED
+
+
+def assert_one_stays_cancelled(play: Play) -> None:
+    assert play.ends() == ["CANCELED", "PUBLISHED"]
+
+
+def assert_deleted(play: Play) -> None:
+    assert "delete" in play.told
+    assert play.end.deleted_at is not None
+    assert play.core.events(play.post.id).count("post.deleted") == 1
+    assert_the_last_word(play)
+
+
 def arming(targets: int = 2) -> Play:
     """A post whose creation has just been accepted and which is to be armed now."""
     play = Play(targets, armed=False)
@@ -173,6 +269,45 @@ def cancel_and_arm_twice() -> Scene:
 
 def conclude_beside(play: Play) -> Scene:
     return play.also("conclude", lambda: play.core.conclude(play.post.id)).scene(assert_published)
+
+
+def retry_beside(play: Play, act: Callable[[Play], object]) -> Scene:
+    """Whoever ends the publishing just then must not take what is retried for what has failed."""
+    act(play.retry())
+    return play.scene(lambda play: None)
+
+
+def one_failed() -> Play:
+    """The first of two targets was refused by its platform, and the second is to be published."""
+    play = Play(2).started()
+    play.core.platform.publish_accidents.append(Accident.REFUSED)
+    play.core.publisher.publish(play.post.id, play.post.targets[0].id, f"{play.post.id}-1")
+    return play
+
+
+def edited_twice() -> Scene:
+    """One edits the draft to say something else, the other to say what it says."""
+    play = Play(1, is_scheduled=False)
+
+    def draft(caption: str) -> PostDraft:
+        only = TargetDraft(
+            social_account_id=play.post.targets[0].social_account_id, caption_override=caption
+        )
+        return play.core.a_draft(scheduled_for=None, targets_of=(only,))
+
+    play.core.edit(play.post.id, draft("as it was"))
+    for name in ("else", "as it was"):
+        play.asks(name, partial(play.core.edit, play.post.id, draft(name)))
+
+    def check(play: Play) -> None:
+        said = {
+            int(answer.body["version"]): answer.body["targets"][0]["captionOverride"]
+            for answer in play.told.values()
+        }
+        assert len(said) == len(play.told)
+        assert play.end.targets[0].caption_override == said[max(said)]
+
+    return play.scene(check)
 
 
 def answered_twice() -> Scene:
@@ -260,6 +395,18 @@ def fanned_out_twice() -> Scene:
     return play.scene(assert_received)
 
 
+def delete_beside_a_cancel() -> Scene:
+    play = Play().delete()
+    play.asks("cancel", lambda: play.core.cancel(play.post.id))
+    return play.scene(assert_deleted)
+
+
+def approve_beside_a_cancel() -> Scene:
+    play = Play(waits=True)
+    play.asks("approve", lambda: play.core.approve(play.post.id))
+    return play.cancel().scene(assert_all_cancelled)
+
+
 SCENES: dict[str, Callable[[], Scene]] = {
     "a delivery whose message comes twice": lambda: delivered_beside("deliver", "again"),
     "a delivery and its endpoint being enabled": lambda: delivered_beside(
@@ -309,6 +456,37 @@ SCENES: dict[str, Callable[[], Scene]] = {
         Play().started().cancel("cancel", 0).publish(1).scene(assert_either_or)
     ),
     "two publishes": lambda: Play().started().publish(0).publish(1).scene(assert_published),
+    "a cancel and a reschedule": lambda: Play(1).cancel().reschedule().scene(assert_the_last_word),
+    "a reschedule and a fire that may be out of date": lambda: (
+        Play().time_has_come().reschedule().start().scene(assert_the_last_word)
+    ),
+    "a cancel of one target and a reschedule": lambda: (
+        Play().cancel("cancel", 0).reschedule().scene(assert_one_stays_cancelled)
+    ),
+    "a reschedule and the first arming": lambda: arming(1).reschedule().scene(assert_published),
+    "a cancel and an edit": lambda: Play(1).cancel().edit().scene(assert_the_last_word),
+    "an edit and a fire that may be out of date": lambda: (
+        Play().time_has_come().edit().start().scene(assert_the_last_word)
+    ),
+    "a deletion, a fire and a publish": lambda: (
+        Play(1).time_has_come().delete().start().publish().scene(assert_deleted)
+    ),
+    "a deletion and a release": lambda: (
+        refusing(Play(1).started()).publish().delete().scene(assert_deleted)
+    ),
+    "a deletion and a cancel": delete_beside_a_cancel,
+    "a deletion and a reschedule": lambda: Play(1).delete().reschedule().scene(assert_deleted),
+    "an approval and a cancel": approve_beside_a_cancel,
+    "a retry and the end of the publishing": lambda: retry_beside(
+        partly_published(), lambda play: play.also("end", lambda: play.core.conclude(play.post.id))
+    ),
+    "a retry and the publish of the other": lambda: retry_beside(
+        one_failed(), lambda play: play.publish(1)
+    ),
+    "two edits of a draft": edited_twice,
+    "a retry and a cancel": lambda: (
+        partly_published().retry().cancel().scene(assert_retried_or_cancelled)
+    ),
 }
 
 LARGE: dict[str, tuple[int, Callable[[], Scene]]] = {
@@ -331,6 +509,45 @@ LARGE: dict[str, tuple[int, Callable[[], Scene]]] = {
         ),
     ),
     "cancels of two targets and their publishes": (1, both_by_one),
+    "a cancel, a reschedule and a fire that may be out of date": (
+        2,
+        lambda: Play(1).time_has_come().cancel().reschedule().start().scene(assert_the_last_word),
+    ),
+    "a cancel, an edit and a fire that may be out of date": (
+        2,
+        lambda: Play(1).time_has_come().cancel().edit().start().scene(assert_the_last_word),
+    ),
+    "two reschedules and the old fire": (
+        2,
+        lambda: (
+            Play(1)
+            .time_has_come()
+            .reschedule()
+            .reschedule("other", hours=3)
+            .start()
+            .scene(assert_the_last_word)
+        ),
+    ),
+    "a retry, a cancel and the publish": (
+        2,
+        lambda: (
+            partly_published()
+            .retry()
+            .cancel()
+            .publish(1, generation=2)
+            .scene(assert_retried_or_cancelled)
+        ),
+    ),
+    "a publish, a cancel and an edit": (
+        2,
+        lambda: Play(2).started().publish(0).cancel().edit().scene(assert_the_last_word),
+    ),
+    "a release, a cancel and a reschedule": (
+        2,
+        lambda: (
+            refusing(Play(2).started()).publish(0).cancel().reschedule().scene(assert_the_last_word)
+        ),
+    ),
     "a cancel and a claim that ran out": (2, resolved_beside),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -27,6 +27,7 @@ from postbreeze.domain.errors import (
     PlatformRejectedError,
     PlatformRetriableError,
     PostNotCancelableError,
+    RefusalError,
     UnavailableError,
 )
 from postbreeze.domain.lifecycle import Failed, Outcome, Published, Released, Result
@@ -41,7 +42,7 @@ from postbreeze.domain.post import (
 )
 from postbreeze.operations.ports import WebhookSendError
 from tests.support.builders import USER_ID, WORKSPACE_ID, an_id
-from tests.support.core import AN_HOUR, Core
+from tests.support.core import AN_HOUR, Core, numbered
 from tests.support.fakes import START
 from tests.support.platforms import Accident
 
@@ -61,6 +62,9 @@ UNKNOWN is FAILED without anybody knowing whether it is public; nothing changes 
 
 indices = st.integers(0, 2)
 choices = st.none() | st.lists(indices, min_size=1, unique=True)
+minutes = st.none() | st.integers(1, 90)
+roles = st.sampled_from(["owner", "editor"])
+rarely = st.sampled_from([False, False, False, True])
 
 
 def _modelled(target: Target) -> str:
@@ -236,7 +240,7 @@ class PureLifecycle(RuleBasedStateMachine):
 
 FAULTY = (
     "posts.read", "posts.commit", "posts.answer", "posts.complete", "posts.event",
-    "posts.fanned_out", "directory.key", "directory.account", "directory.member",
+    "posts.fanned_out", "directory.admit", "directory.account", "directory.member",
     "schedules.arm", "schedules.disarm", "bus.announce", "publish_queue.send",
     "delivery_queue.send", "webhooks.endpoints", "webhooks.add_delivery", "webhooks.delivery",
     "webhooks.endpoint", "webhooks.replace_delivery", "secrets.open",
@@ -253,7 +257,6 @@ class WholeService(RuleBasedStateMachine):
         self.core = Core()
         self.core.tap = self.tap
         self.faults: list[tuple[str, bool]] = []
-        self.fires: list[tuple[str, str]] = []
         self.handled: list[Any] = []
 
     def tap(self, name: str, call: Callable[[], Any]) -> Any:
@@ -270,19 +273,68 @@ class WholeService(RuleBasedStateMachine):
         """Do something that may fail as the ports do, or be refused, but in no other way."""
         try:
             call()
-        except (UnavailableError, ContendedError, PostNotCancelableError):
+        except (UnavailableError, ContendedError, RefusalError):
             return
 
-    @rule(target=posts, size=st.integers(1, 3), minutes=st.integers(1, 90))
-    def create(self, size: int, minutes: int) -> Any:
+    def in_minutes(self, minutes: int | None) -> datetime | None:
+        return None if minutes is None else self.core.clock.at + timedelta(minutes=minutes)
+
+    @rule(target=posts, size=st.integers(1, 3), minutes=minutes, is_waiting=rarely)
+    def create(self, size: int, minutes: int | None, is_waiting: bool) -> Any:
         known = set(self.core.posts._posts)
-        at = self.core.clock.at + timedelta(minutes=minutes)
-        comment = "First!" if minutes % 2 else None
-        draft = self.core.a_draft(size, scheduled_for=at, first_comment=comment)
+        draft = self.core.a_draft(
+            size,
+            scheduled_for=self.in_minutes(minutes),
+            first_comment="First!" if size % 2 else None,
+            requires_approval=is_waiting,
+        )
         self.do(lambda: self.core.create(draft))
-        made = sorted(set(self.core.posts._posts) - known)
-        self.fires.extend((post_id, f"{post_id}-1") for post_id in made)
-        return multiple(*made)
+        return multiple(*sorted(set(self.core.posts._posts) - known))
+
+    @rule(
+        post_id=posts,
+        accounts=st.lists(indices, min_size=1, unique=True),
+        minutes=minutes,
+        role=roles,
+        is_waiting=rarely,
+    )
+    def edit(
+        self, post_id: str, accounts: list[int], minutes: int | None, role: str, is_waiting: bool
+    ) -> None:
+        drafts = tuple(
+            TargetDraft(social_account_id=numbered("soc", 20 + account)) for account in accounts
+        )
+        draft = self.core.a_draft(
+            targets_of=drafts,
+            caption=f"Edited at {self.core.clock.at}",
+            scheduled_for=self.in_minutes(minutes),
+            requires_approval=is_waiting,
+        )
+        self.do(lambda: self.core.edit(post_id, draft, key=role))
+
+    @rule(post_id=posts, minutes=st.integers(1, 90), again=st.booleans(), role=roles)
+    def schedule(self, post_id: str, minutes: int, again: bool, role: str) -> None:
+        at = self.in_minutes(minutes)
+        self.do(lambda: self.core.schedule(post_id, at, again=again, key=role))
+
+    @rule(post_id=posts)
+    def approve(self, post_id: str) -> None:
+        self.do(lambda: self.core.approve(post_id))
+
+    @rule(post_id=posts)
+    def retry(self, post_id: str) -> None:
+        self.do(lambda: self.core.retry(post_id))
+
+    @rule(post_id=posts, index=indices)
+    def retry_comment(self, post_id: str, index: int) -> None:
+        targets = self.core.post(post_id).targets
+        target_id = targets[index % len(targets)].id
+        self.do(lambda: self.core.retry_comment(post_id, target_id))
+
+    @rule(post_id=posts, is_meant=rarely)
+    def delete(self, post_id: str, is_meant: bool) -> None:
+        if is_meant:
+            self.do(lambda: self.core.delete(post_id))
 
     @rule(post_id=posts)
     def cancel(self, post_id: str) -> None:
@@ -325,12 +377,12 @@ class WholeService(RuleBasedStateMachine):
     def fires_come(self) -> None:
         self.core.fire_due()
 
-    @precondition(lambda self: self.fires)
-    @rule(data=st.data())
-    def a_fire_comes_again(self, data: st.DataObject) -> None:
-        post_id, workflow_id = data.draw(st.sampled_from(self.fires))
-        at = self.core.post(post_id).scheduled_at
-        if at is not None and at <= self.core.clock.at:
+    @rule(post_id=posts, ago=st.integers(0, 2))
+    def a_fire_comes_again(self, post_id: str, ago: int) -> None:
+        post = self.core.post(post_id)
+        workflow_id = f"{post_id}-{post.generation - ago}"
+        is_due = post.scheduled_at is not None and post.scheduled_at <= self.core.clock.at
+        if is_due or workflow_id != post.workflow_id:
             self.do(lambda: self.core.start(post_id, workflow_id))
 
     @precondition(lambda self: self.core.ready())
@@ -377,6 +429,6 @@ TestPureLifecycle.settings = settings(
 )  # fmt: skip
 TestWholeService = WholeService.TestCase
 TestWholeService.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None,
+    max_examples=150, stateful_step_count=50, deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip

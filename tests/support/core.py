@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, cast
 
+from postbreeze.adapters.text_lengths import TextLengths
 from postbreeze.domain import ids, lifecycle
 from postbreeze.domain.access import ApiKey, Member, Role
 from postbreeze.domain.changes import Change, PublishTarget, ResolveTarget
@@ -31,11 +34,18 @@ from postbreeze.operations.administer.endpoints import Endpoints
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.cancel import CancelCommand, CancelPost
+from postbreeze.operations.changing import ChangePost, PostRequest
 from postbreeze.operations.conclude import Conclude
 from postbreeze.operations.create import CreateCommand, CreatePost
+from postbreeze.operations.delete import DeletePost
 from postbreeze.operations.deliver import Deliver
+from postbreeze.operations.disconnect import DisconnectAccount, FinishDisconnect
+from postbreeze.operations.edit import EditCommand, EditPost
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.fan_out import FanOut
+from postbreeze.operations.fitness import Fitness
+from postbreeze.operations.media.library import Library
+from postbreeze.operations.media.ports import AssetStore, Storage
 from postbreeze.operations.platform_port import (
     ExternalPost,
     PlatformClient,
@@ -45,6 +55,7 @@ from postbreeze.operations.platform_port import (
 from postbreeze.operations.ports import (
     DeliveryQueue,
     Directory,
+    Disconnections,
     EventBus,
     PostStore,
     PublishQueue,
@@ -58,8 +69,10 @@ from postbreeze.operations.ports import (
 from postbreeze.operations.publish import PublishOneTarget
 from postbreeze.operations.read import ReadPost
 from postbreeze.operations.reconcile import Reconcile
+from postbreeze.operations.retry import RetryFirstComment, RetryPost
+from postbreeze.operations.schedule import ApprovePost, ScheduleCommand, SchedulePost
 from postbreeze.operations.start import StartPublish
-from tests.support.builders import an_id
+from tests.support.builders import CURSOR_SECRET, PLENTY, an_id
 from tests.support.fakes import FakeTogether, QueuedDelivery, World
 from tests.support.platforms import FakePlatform
 
@@ -187,6 +200,7 @@ class _Recorded:
         self._core.posts.commit(change, **rest)
         if not change.is_empty:
             self._core.changes.append(change)
+            self._core.acts.append(self._core.act)
 
 
 @dataclass(slots=True)
@@ -240,10 +254,12 @@ class _Prepared:
 class Promise:
     """Targets that a client was told are canceled, and how much had been sent by then.
 
-    ``over_ids`` are those and the ones that were told to be canceled already.
+    ``over_ids`` are those and the ones that were told to be canceled already. It holds for each
+    until a client has it put on the clock again, at a later ``version`` of the post.
     """
 
     post_id: str
+    version: int
     target_ids: frozenset[str]
     over_ids: frozenset[str]
     sent_before: int
@@ -274,6 +290,9 @@ class Core:
         self.watched = WatchedPlatform(self, self.platform)
         self.promises: list[Promise] = []
         self.changes: list[Change] = []
+        self.acts: list[str] = []
+        """What each of the changes was made for."""
+        self._acting = threading.local()
         self.waiting: list[Waiting] = []
         self._populate()
         self._wire()
@@ -311,22 +330,40 @@ class Core:
             clock=self.clock,
             telemetry=self.telemetry,
         )
+        self.library = Library(
+            assets=cast("AssetStore", Tapped(self, "assets", self.world.assets)),
+            storage=cast("Storage", Tapped(self, "storage", self.world.storage)),
+            together=self.world.together,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.fitness = Fitness(library=self.library, measures=TextLengths())
         self.create_post = CreatePost(
             posts=posts,
             directory=directory,
+            fitness=self.fitness,
             arm=self.arm,
             effects=self.effects,
             together=self.world.together,
             clock=self.clock,
             randomness=self.randomness,
         )
-        self.cancel_post = CancelPost(
+        self.change_post = ChangePost(
             posts=posts,
             directory=directory,
             effects=self.effects,
             together=self.world.together,
             clock=self.clock,
+            arm=self.arm,
         )
+        # A cancel's function can put nothing on the clock.
+        self.cancel_post = CancelPost(change_post=replace(self.change_post, arm=None))
+        self.delete_post = DeletePost(change_post=self.change_post)
+        self.edit_post = EditPost(change_post=self.change_post, fitness=self.fitness)
+        self.schedule_post = SchedulePost(change_post=self.change_post, fitness=self.fitness)
+        self.approve_post = ApprovePost(change_post=self.change_post, fitness=self.fitness)
+        self.retry_post = RetryPost(change_post=self.change_post)
+        self.retry_first_comment = RetryFirstComment(change_post=self.change_post)
         self.read_post = ReadPost(
             posts=posts, directory=directory, together=self.world.together, clock=self.clock
         )
@@ -343,6 +380,7 @@ class Core:
             secrets=secrets,
             effects=self.effects,
             conclude=self.conclude,
+            measures=TextLengths(),
             clock=self.clock,
             randomness=self.randomness,
             telemetry=self.telemetry,
@@ -373,7 +411,28 @@ class Core:
             clock=self.clock,
             randomness=self.randomness,
         )
+        disconnections = cast(
+            "Disconnections", Tapped(self, "disconnections", self.world.disconnections)
+        )
+        self.finish_disconnect = FinishDisconnect(
+            disconnections=disconnections,
+            posts=posts,
+            effects=self.effects,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
+        self.disconnect_account = DisconnectAccount(
+            directory=directory,
+            disconnections=disconnections,
+            finish=self.finish_disconnect,
+            effects=self.effects,
+            together=self.world.together,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
         self.reconcile = Reconcile(
+            disconnections=disconnections,
+            finish_disconnect=self.finish_disconnect,
             posts=posts,
             webhooks=webhooks,
             arm=self.arm,
@@ -392,7 +451,8 @@ class Core:
         """Make a call as it was scripted."""
         self._recorded.append(name)
         if self._befores[name]:
-            self._befores[name].popleft()()
+            with self._does("service"):
+                self._befores[name].popleft()()
         error, is_after = self._faults[name].popleft() if self._faults[name] else (None, False)
         if error is not None and not is_after:
             raise error
@@ -439,6 +499,9 @@ class Core:
             name=digest,
             hint="…",
             created_at=self.clock.now(),
+            requests_per_minute=PLENTY,
+            requests_per_quarter_hour=PLENTY,
+            cursor_secret=CURSOR_SECRET,
             **rest,
         )
         self.directory.add_key(key)
@@ -522,10 +585,24 @@ class Core:
 
     # What clients do
 
+    @property
+    def act(self) -> str:
+        """What this thread is doing for a client, or by itself."""
+        return getattr(self._acting, "name", "service")
+
+    @contextmanager
+    def _does(self, act: str) -> Iterator[None]:
+        before, self._acting.name = self.act, act
+        try:
+            yield
+        finally:
+            self._acting.name = before
+
     def create(self, draft: PostDraft | None = None, *, key: str = "owner", **rest: Any) -> Answer:
         """Create a post."""
         draft = draft or self.a_draft()
-        return self.create_post(CreateCommand(key_digest=key, draft=draft, **rest))
+        with self._does("create"):
+            return self.create_post(CreateCommand(key_digest=key, draft=draft, **rest))
 
     def created(self, targets: int = 2, **wanted: Any) -> Post:
         """Create a post and read it from the store."""
@@ -539,18 +616,66 @@ class Core:
 
     def cancel(self, post_id: str, *, key: str = "owner", **rest: Any) -> Answer:
         """Cancel, and remember what was promised."""
-        answer = self.cancel_post(CancelCommand(key_digest=key, post_id=post_id, **rest))
+        request = self.a_request(post_id, key=key, **_taken(rest, "if_match", "idempotency"))
+        with self._does("cancel"):
+            answer = self.cancel_post(CancelCommand(request=request, **rest))
         if not rest.get("dry_run", False):
-            told = answer.body["cancellation"]["targets"]
-            canceled = _told(told, "canceled")
-            promise = Promise(
-                post_id=post_id,
-                target_ids=canceled,
-                over_ids=canceled | _told(told, "already_canceled"),
-                sent_before=len(self.watched.sent),
-            )
-            self.promises.append(promise)
+            self._promised(answer)
         return answer
+
+    def _promised(self, answer: Answer) -> None:
+        told = answer.body["cancellation"]["targets"]
+        canceled = _told(told, "canceled")
+        promise = Promise(
+            post_id=str(answer.body["id"]),
+            version=int(answer.body["version"]),
+            target_ids=canceled,
+            over_ids=canceled | _told(told, "already_canceled"),
+            sent_before=len(self.watched.sent),
+        )
+        self.promises.append(promise)
+
+    def a_request(self, post_id: str, *, key: str = "owner", **rest: Any) -> PostRequest:
+        """Build what all requests that change one post have in common."""
+        return PostRequest(key_digest=key, post_id=post_id, **rest)
+
+    def edit(self, post_id: str, draft: PostDraft | None = None, **rest: Any) -> Answer:
+        """Edit a post."""
+        request = self.a_request(post_id, **rest)
+        with self._does("edit"):
+            return self.edit_post(EditCommand(request=request, draft=draft or self.a_draft()))
+
+    def delete(self, post_id: str, **rest: Any) -> Answer:
+        """Delete a post, and remember what was promised."""
+        with self._does("delete"):
+            answer = self.delete_post(self.a_request(post_id, **rest))
+        if "cancellation" in answer.body:
+            self._promised(answer)
+        return answer
+
+    def schedule(
+        self, post_id: str, at: datetime | None = None, *, again: bool = False, **rest: Any
+    ) -> Answer:
+        """Schedule a post, in two hours if no time is given."""
+        request = self.a_request(post_id, **rest)
+        at = at or self.clock.at + 2 * AN_HOUR
+        with self._does("schedule"):
+            return self.schedule_post(ScheduleCommand(request=request, at=at, again=again))
+
+    def approve(self, post_id: str, **rest: Any) -> Answer:
+        """Approve a post."""
+        with self._does("approve"):
+            return self.approve_post(self.a_request(post_id, **rest))
+
+    def retry(self, post_id: str, **rest: Any) -> Answer:
+        """Retry a post."""
+        with self._does("retry"):
+            return self.retry_post(self.a_request(post_id, **rest))
+
+    def retry_comment(self, post_id: str, target_id: str, **rest: Any) -> Answer:
+        """Retry a target's first comment."""
+        with self._does("retry comment"):
+            return self.retry_first_comment(self.a_request(post_id, **rest), target_id)
 
     # What can be seen
 
@@ -675,6 +800,7 @@ class Core:
             *(post.attention_at for post in self.posts._posts.values()),
             *(entry[0] for entry in self.waiting),
             *(delivery.due_at for delivery in self.webhooks._deliveries.values()),
+            *(work.due_at for work in self.world.disconnections.works.values()),
             *(
                 event.pending_since + timedelta(seconds=30)
                 for event in self.all_events()
@@ -684,8 +810,8 @@ class Core:
         return min((moment for moment in moments if moment is not None), default=None)
 
     def all_events(self) -> list[Event]:
-        """Return every post's events."""
-        return [event for post_id in self.posts._posts for event in self.posts.timeline(post_id)]
+        """Return every event there is."""
+        return [event for subject in self.posts._events for event in self.posts.timeline(subject)]
 
     # What must hold
 
@@ -702,30 +828,51 @@ class Core:
 
     def _check_promises(self) -> None:
         sent = self.watched.sent
-        assert len(set(sent)) == len(sent), "a target was sent to its platform twice"
+        begun_anew = self._begun_anew()
+        anew = Counter(target_id for target_id, _ in begun_anew)
+        for target_id, times in Counter(sent).items():
+            assert times <= 1 + anew[target_id], "a target was sent to its platform twice"
         assert all(count == 1 for count in self.platform.publishes.values())
         for promise in self.promises:
-            late = promise.target_ids & set(sent[promise.sent_before :])
+            ended = {target_id for target_id, version in begun_anew if version > promise.version}
+            late = (promise.target_ids - ended) & set(sent[promise.sent_before :])
             assert not late, "a target was published after it was reported canceled"
-            public = promise.over_ids & self.platform.posts.keys()
+            public = (promise.over_ids - ended) & self.platform.posts.keys()
             assert not public, "a target that is public was reported canceled"
-            for target_id in promise.target_ids:
+            for target_id in promise.target_ids - ended:
                 target = self.post(promise.post_id).target(target_id)
-                assert target is not None
-                assert target.status is TargetStatus.CANCELED
+                assert target is None or target.status is TargetStatus.CANCELED
+
+    def _begun_anew(self) -> list[tuple[str, int]]:
+        """Return the targets that clients had put on the clock again, with the versions reached."""
+        return [
+            (old.id, change.after.version)
+            for change in self.changes
+            for old, new in _pairs(change)
+            if new is not None and _has_begun_anew(old, new)
+        ]
 
     def _check_history(self) -> None:
-        for change in self.changes:
+        for change, act in zip(self.changes, self.acts, strict=True):
             before, after = change.before, change.after
             assert _expected_events(before, after) == [event.type for event in change.events]
             if before is None:
                 continue
             assert after.version > before.version
-            for old, new in zip(before.targets, after.targets, strict=True):
-                if old.status is TargetStatus.PUBLISHED:
-                    assert _settled_part(new) == _settled_part(old), "a published target changed"
-                if old.error_code == lifecycle.OUTCOME_UNKNOWN:
-                    assert new == old, "a target that may be public was touched"
+            if before.deleted_at is not None:
+                assert after.deleted_at == before.deleted_at
+            if after.pending_workflow_id not in {None, before.pending_workflow_id}:
+                assert act in _ARMING
+                assert after.generation == before.generation + 1
+                assert _expected_telling(before) is after.pending_event
+            for old, new in _pairs(change):
+                _check_target(old, new, act)
+                if old.status is TargetStatus.CANCELED and new not in {None, old}:
+                    assert act == "edit" or before.status is PostStatus.CANCELED, (
+                        "a target that was cancelled by itself was put on the clock again"
+                    )
+                if after.deleted_at is not None and new is not None:
+                    assert old.status is new.status or new.status not in _ALIVE
 
     def _check_post(self, post: Post) -> None:
         for target in post.targets:
@@ -738,16 +885,29 @@ class Core:
             assert post.pending_workflow_id is None
             assert post.canceled_at is not None
             assert not {TargetStatus.SCHEDULED, TargetStatus.DRAFT} & _statuses(post)
+        else:
+            assert post.canceled_at is None
         if post.status is PostStatus.SCHEDULED:
             assert (post.workflow_id is None) != (post.pending_workflow_id is None)
-            assert _statuses(post) <= {TargetStatus.SCHEDULED, TargetStatus.CANCELED}
+            assert TargetStatus.SCHEDULED in _statuses(post)
+        if post.status is PostStatus.PUBLISHING and post.deleted_at is None:
+            assert post.workflow_id is not None
+        if post.status not in {PostStatus.SCHEDULED, PostStatus.PUBLISHING}:
+            assert (post.workflow_id, post.pending_workflow_id) == (None, None)
+            assert TargetStatus.SCHEDULED not in _statuses(post)
+        if post.status not in {PostStatus.DRAFT, PostStatus.NEEDS_APPROVAL}:
+            assert TargetStatus.DRAFT not in _statuses(post)
+        if post.deleted_at is not None:
+            assert (post.workflow_id, post.pending_workflow_id) == (None, None)
+            assert TargetStatus.SCHEDULED not in _statuses(post)
 
     def _check_end(self, post: Post) -> None:
         still = {PostStatus.DRAFT, PostStatus.NEEDS_APPROVAL}
-        assert post.status not in {PostStatus.SCHEDULED, PostStatus.PUBLISHING}
         assert not {TargetStatus.SCHEDULED, TargetStatus.PUBLISHING} & _statuses(post)
         assert post.attention_at is None
-        if post.status not in still | {PostStatus.CANCELED}:
+        if post.deleted_at is None:
+            assert post.status not in {PostStatus.SCHEDULED, PostStatus.PUBLISHING}
+        if post.status not in still | {PostStatus.CANCELED} and post.deleted_at is None:
             assert post.status is lifecycle.derive(post.targets)
         for target in post.targets:
             if target.status is TargetStatus.FAILED:
@@ -784,6 +944,11 @@ def _told(targets: Sequence[Mapping[str, Any]], outcome: str) -> frozenset[str]:
     return frozenset(str(target["id"]) for target in targets if target["outcome"] == outcome)
 
 
+def _taken(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Take these out of what is given."""
+    return {name: given.pop(name) for name in names if name in given}
+
+
 def _delay(message: PublishTarget | ResolveTarget | QueuedDelivery) -> timedelta:
     seconds = 0 if isinstance(message, ResolveTarget) else message.delay_seconds
     assert 0 <= seconds <= 900, "no queue can hold a message back that long"
@@ -799,6 +964,7 @@ def _settled_part(target: Target) -> Target:
         target,
         first_comment_error=None,
         first_comment_attempt=0,
+        first_comment_retried_at=None,
         revision=0,
         updated_at=target.created_at,
     )
@@ -818,13 +984,75 @@ def _expected_events(before: Post | None, after: Post) -> list[EventType]:
         return [EventType.POST_CREATED]
     expected = []
     if before.pending_workflow_id is not None and after.workflow_id == before.pending_workflow_id:
-        expected.append(EventType.POST_SCHEDULED)
+        assert before.pending_event is not None
+        expected.append(before.pending_event)
     chosen = any(
-        new.status is TargetStatus.CANCELED and old.status is not TargetStatus.CANCELED
-        for old, new in zip(before.targets, after.targets, strict=True)
+        new is not None and _is_stopped(old, new)
+        for old in before.targets
+        for new in (after.target(old.id),)
     )
     if chosen and PostStatus.CANCELED not in (before.status, after.status):
         expected.append(EventType.POST_TARGETS_CANCELLED)
     if after.status is not before.status and after.status in _ENDINGS:
         expected.append(_ENDINGS[after.status])
+    if before.deleted_at is None and after.deleted_at is not None:
+        expected.append(EventType.POST_DELETED)
     return expected
+
+
+def _is_stopped(old: Target, new: Target) -> bool:
+    """Tell whether a cancel stopped a target; one in flight is stopped when it comes back."""
+    if old.status in {TargetStatus.PUBLISHING, new.status}:
+        return False
+    may_be_public = new.status is TargetStatus.FAILED and new.workflow_id is None
+    return new.status is TargetStatus.CANCELED or may_be_public
+
+
+def _expected_telling(before: Post) -> EventType:
+    """Tell what is to be announced of a new arming: who was told of a time is told of another."""
+    was_told = before.workflow_id is not None
+    is_being_told = before.pending_event is EventType.POST_RESCHEDULED
+    return EventType.POST_RESCHEDULED if was_told or is_being_told else EventType.POST_SCHEDULED
+
+
+_ARMING = frozenset({"schedule", "approve", "edit"})
+_ALIVE = frozenset({TargetStatus.SCHEDULED, TargetStatus.PUBLISHING})
+_WAITING = frozenset({TargetStatus.DRAFT, TargetStatus.SCHEDULED})
+_ENDED = frozenset({TargetStatus.FAILED, TargetStatus.CANCELED, TargetStatus.SKIPPED})
+
+
+def _pairs(change: Change) -> list[tuple[Target, Target | None]]:
+    """Return each target as it was, and as it is, if it still is."""
+    if change.before is None:
+        return []
+    return [(old, change.after.target(old.id)) for old in change.before.targets]
+
+
+def _has_begun_anew(old: Target, new: Target) -> bool:
+    return old.status in _ENDED and new.status in _WAITING
+
+
+def _check_target(old: Target, new: Target | None, act: str) -> None:
+    may_be_public = old.error_code == lifecycle.OUTCOME_UNKNOWN
+    if new is None:
+        assert act == "edit", f"a target was removed by {act}"
+        assert old.status in _WAITING | {TargetStatus.FAILED, TargetStatus.CANCELED}
+        assert not may_be_public, "a target that may be public was forgotten"
+        return
+    assert old.social_account_id == new.social_account_id
+    if old.status is TargetStatus.PUBLISHED:
+        assert _settled_part(new) == _settled_part(old), "a published target changed"
+    if old.status is TargetStatus.PUBLISHING and new != old:
+        assert act == "service", "a target in flight was touched"
+    if old.status is TargetStatus.SKIPPED and new != old:
+        assert may_be_public
+        assert act == "edit"
+    if new.status is TargetStatus.PUBLISHING:
+        assert old.status in _ALIVE
+    if _has_begun_anew(old, new):
+        assert act in _ARMING | {"retry"}, f"a target was put on the clock again by {act}"
+        if old.status is TargetStatus.CANCELED:
+            assert act != "retry"
+    if may_be_public and new.status is not TargetStatus.PUBLISHED:
+        assert new.status is not TargetStatus.CANCELED or new.error_code == lifecycle.NOT_COMPLETED
+        assert new.error_code in {lifecycle.OUTCOME_UNKNOWN, lifecycle.NOT_COMPLETED}

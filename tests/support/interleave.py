@@ -259,12 +259,15 @@ class _Troupe:
             core.clock.advance(milliseconds=1)
         try:
             result = call()
-            if self.torn_reads is Torn.OLD_POST and name == "posts.read":
-                player.stop_before("the targets")
-                result = replace(result, targets=call().targets)
-            elif self.torn_reads is Torn.OLD_TARGETS and name == "posts.read":
-                player.stop_before("the post's own row")
-                result = replace(call(), targets=result.targets)
+            if self.torn_reads is not Torn.NOT and name == "posts.read":
+                # Which half it has read is part of what it has been told.
+                player.told = hash((player.told, "half", _telling(name, result)))
+                if self.torn_reads is Torn.OLD_POST:
+                    player.stop_before("the targets")
+                    result = replace(result, targets=call().targets)
+                else:
+                    player.stop_before("the post's own row")
+                    result = replace(call(), targets=result.targets)
         except Exception as error:
             player.told = hash((player.told, name, type(error)))
             raise

@@ -7,9 +7,16 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from postbreeze.domain.documents import optional_timestamp, post_document, timestamp, to_json
+from postbreeze.domain.documents import (
+    account_document,
+    optional_timestamp,
+    post_document,
+    timestamp,
+    to_json,
+    workspace_document,
+)
 from postbreeze.domain.post import PostStatus
-from tests.support.builders import a_full_post, a_post
+from tests.support.builders import a_full_post, a_member, a_post, a_workspace, an_account
 
 POST_FIELDS = {
     "id",
@@ -149,6 +156,25 @@ def test_moments_are_written_in_utc_with_milliseconds(at: datetime, written: str
 
 def test_no_moment_is_nothing() -> None:
     assert optional_timestamp(None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Möwe & Co.", "mowe-co-89abcdef"),
+        ("  --ACME--  7 ", "acme-7-89abcdef"),
+        ("かもめ", "89abcdef"),
+    ],
+)
+def test_a_workspace_has_a_slug(name: str, slug: str) -> None:
+    workspace = a_workspace(id="ws_0123456789012345" + "6789ABCDEF", name=name)
+    assert workspace_document(workspace, a_member(), None)["slug"] == slug
+
+
+@pytest.mark.parametrize(("known", "shown"), [("moewe.example", "moewe.example"), (None, "Möwe")])
+def test_an_account_without_a_handle_goes_by_its_name(known: str | None, shown: str) -> None:
+    document = account_document(an_account(handle=known, display_name="Möwe"))
+    assert (document["handle"], document["displayName"]) == (shown, "Möwe")
 
 
 def test_a_document_is_written_compactly_in_utf_8() -> None:

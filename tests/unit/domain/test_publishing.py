@@ -450,7 +450,7 @@ def test_a_target_whose_attempts_are_used_up_fails() -> None:
     assert change.effects == ()
 
 
-def test_a_released_target_without_a_workflow_fails() -> None:
+def test_a_released_target_without_a_workflow_is_stopped() -> None:
     # Given
     post = claimed(a_post(PostStatus.PUBLISHING, (G,)))
     target = replace(post.targets[0], workflow_id=None)
@@ -458,7 +458,29 @@ def test_a_released_target_without_a_workflow_fails() -> None:
     change = settle(replace(post, targets=(target,)), RELEASED)
     # Then
     assert change is not None
-    assert change.after.targets[0].status is F
+    assert change.after.targets[0].status is C
+
+
+def test_a_released_target_of_an_older_arming_does_not_go_out_with_the_present_one() -> None:
+    # Given a post that was cancelled, rescheduled and started again meanwhile
+    post = claimed(a_post(PostStatus.PUBLISHING, (G, S)))
+    present = replace(post, workflow_id=f"{post.id}-2", generation=2)
+    # When
+    change = settle(present, RELEASED)
+    # Then
+    assert change is not None
+    assert change.after.targets[0].status is C
+    assert change.after.targets[0].workflow_id is None
+    assert change.effects == ()
+
+
+def test_a_message_of_the_arming_in_force_finds_no_target_of_an_older_one() -> None:
+    # Given rows of different moments: the post as it was, the target as it is
+    post = a_post(PostStatus.PUBLISHING, (S,))
+    torn = replace(post, workflow_id=f"{post.id}-0")
+    # When / Then
+    assert not lifecycle.is_claimable(torn, post.targets[0].id, f"{post.id}-1")
+    assert lifecycle.is_claimable(post, post.targets[0].id, f"{post.id}-1")
 
 
 def test_a_released_target_of_a_cancelled_post_is_cancelled() -> None:

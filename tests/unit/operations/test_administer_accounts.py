@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from postbreeze.domain import ids
+from postbreeze.domain.access import Role
+from postbreeze.domain.disconnection import disconnect
 from postbreeze.domain.errors import (
     ContendedError,
     LostRaceError,
     NotFoundError,
     PlatformRejectedError,
     SecretUnreadableError,
+    StillDisconnectingError,
     ValidationError,
 )
 from postbreeze.domain.post import AccountStatus, Platform, SocialAccount
+from postbreeze.operations.ports import MembershipGuard
 from postbreeze.operations.publish import sealing_context
-from tests.support.builders import an_id
+from tests.support.builders import an_account, an_id
 from tests.support.operators import FakeOperator
 
 HANDLE = "moewe.bsky.social"
@@ -51,6 +56,7 @@ def test_a_connected_account_has_its_did_and_sealed_credentials(
     assert operator.world.workspaces.workspace_of_account(account.id) == workspace_id
     assert (account.platform, account.status) == (Platform.BLUESKY, AccountStatus.ACTIVE)
     assert (account.external_account_id, account.display_name) == (f"did:plc:{HANDLE}", HANDLE)
+    assert account.handle == HANDLE
     assert account.sealed_credentials is not None
     opened = operator.world.secrets.open(account.sealed_credentials, sealing_context(account))
     assert json.loads(opened) == {"identifier": HANDLE, "appPassword": PASSWORD}
@@ -105,6 +111,7 @@ def test_unverified_credentials_are_stored_under_the_identifier(
     )
     # Then
     assert (account.external_account_id, account.display_name) == (HANDLE, "Möwe")
+    assert account.handle == HANDLE
 
 
 def test_refused_credentials_are_not_stored(operator: FakeOperator, workspace_id: str) -> None:
@@ -172,14 +179,69 @@ def test_a_lost_race_is_run_again_but_not_for_ever(
         assert connect(operator, workspace_id).revision == 2
 
 
+def test_who_connects_at_the_same_time_as_another_renews_what_that_one_made(
+    operator: FakeOperator, workspace_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given somebody who connects the same account between our look and our write
+    registry = operator.world.workspaces
+    look = registry.accounts
+    others: list[SocialAccount] = []
+
+    def overtaken(workspace: str) -> Sequence[SocialAccount]:
+        found = look(workspace)
+        if not others:
+            others.append(replace(an_account(), workspace_id=workspace))
+            others[0] = replace(others[0], external_account_id=f"did:plc:{HANDLE}")
+            registry.add_account(others[0])
+        return found
+
+    monkeypatch.setattr(registry, "accounts", overtaken)
+    # When
+    account = connect(operator, workspace_id)
+    # Then there is one
+    assert (account.id, account.revision) == (others[0].id, 2)
+    assert look(workspace_id) == [account]
+
+
+@pytest.mark.parametrize("platform", [Platform.BLUESKY, Platform.X])
+def test_a_disconnected_account_is_connected_again_once_its_disconnect_has_ended(
+    operator: FakeOperator, workspace_id: str, platform: Platform
+) -> None:
+    # Given
+    def connect_it() -> SocialAccount:
+        if platform is Platform.BLUESKY:
+            return connect(operator, workspace_id)
+        return operator.accounts.add(workspace_id, platform, "Möwe", "42")
+
+    member = operator.workspaces.add_member(workspace_id, Role.OWNER)
+    account = connect_it()
+    found = disconnect(account, actor=member.user_id, now=operator.world.clock.now())
+    assert found is not None
+    guard = MembershipGuard(
+        workspace_id=workspace_id, user_id=member.user_id, roles=frozenset({Role.OWNER})
+    )
+    operator.world.disconnections.begin(found, guard=guard)
+    # When / Then
+    with pytest.raises(StillDisconnectingError, match="two minutes"):
+        connect_it()
+    assert operator.accounts.list(workspace_id) == [found.account]
+    # When
+    operator.world.disconnections.end(found.work)
+    # Then
+    again = connect_it()
+    assert again == replace(account, revision=3)
+    assert operator.accounts.list(workspace_id) == [again]
+
+
 def test_an_account_without_a_client_is_added_once(
     operator: FakeOperator, workspace_id: str
 ) -> None:
     # When
     first = operator.accounts.add(workspace_id, Platform.X, "Möwe", "42")
     again = operator.accounts.add(workspace_id, Platform.X, "Möwe", "42")
-    other = operator.accounts.add(workspace_id, Platform.THREADS, "Möwe", "42")
+    other = operator.accounts.add(workspace_id, Platform.THREADS, "Möwe", "42", "moewe")
     # Then
+    assert (first.handle, other.handle) == (None, "moewe")
     assert first == again
     assert first.sealed_credentials is None
     assert {account.id for account in operator.accounts.list(workspace_id)} == {first.id, other.id}

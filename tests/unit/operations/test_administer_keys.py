@@ -34,7 +34,19 @@ def test_a_minted_key_is_stored_by_its_digest_only() -> None:
     assert minted.plaintext not in repr(stored)
     assert stored.is_usable(START)
     assert (stored.owner_user_id, stored.name, stored.workspace_ids) == (USER_ID, "laptop", None)
-    assert (stored.grants, stored.rate_limit_exempt) == (frozenset(), False)
+    assert stored.grants == frozenset()
+    assert (stored.requests_per_minute, stored.requests_per_quarter_hour) == (60, 1000)
+
+
+def test_every_key_signs_cursors_with_a_secret_of_its_own() -> None:
+    # Given
+    operator = FakeOperator()
+    # When
+    minted = [operator.keys.mint(USER_ID, "laptop").key for _ in range(2)]
+    # Then it is long, and shown nowhere
+    assert {len(key.cursor_secret) for key in minted} == {32}
+    assert len({key.cursor_secret for key in minted}) == 2
+    assert "cursor_secret" not in repr(minted[0])
 
 
 def test_all_wishes_are_kept() -> None:
@@ -50,12 +62,22 @@ def test_all_wishes_are_kept() -> None:
         workspace_ids=[workspace.id],
         grants=[Grant.WEBHOOKS],
         expires_at=expiry,
-        rate_limit_exempt=True,
+        requests_per_minute=1,
+        requests_per_quarter_hour=2_000_000,
     ).key
     # Then
     assert key.workspace_ids == frozenset({workspace.id})
     assert key.grants == frozenset({Grant.WEBHOOKS})
-    assert (key.expires_at, key.rate_limit_exempt) == (expiry, True)
+    assert key.expires_at == expiry
+    assert (key.requests_per_minute, key.requests_per_quarter_hour) == (1, 2_000_000)
+
+
+@pytest.mark.parametrize(("a_minute", "a_quarter_hour"), [(0, 1), (1, 0)])
+def test_a_key_that_may_ask_nothing_is_refused(a_minute: int, a_quarter_hour: int) -> None:
+    with pytest.raises(ValidationError, match="at least one request"):
+        FakeOperator().keys.mint(
+            USER_ID, "a", requests_per_minute=a_minute, requests_per_quarter_hour=a_quarter_hour
+        )
 
 
 @pytest.mark.parametrize(

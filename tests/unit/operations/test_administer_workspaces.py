@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from postbreeze.domain import ids
-from postbreeze.domain.access import Role
-from postbreeze.domain.errors import NotFoundError, ValidationError
+from postbreeze.domain.access import Role, Workspace
+from postbreeze.domain.errors import (
+    ContendedError,
+    LostRaceError,
+    NotFoundError,
+    ValidationError,
+)
 from tests.support.builders import an_id
 from tests.support.operators import FakeOperator
 
@@ -101,3 +108,83 @@ def test_ids_of_the_wrong_form_are_refused() -> None:
         workspaces.add_member(NOWHERE, Role.OWNER, "me")
     with pytest.raises(ValidationError, match="user"):
         workspaces.remove_member(NOWHERE, "me")
+
+
+def test_a_workspace_is_held_and_released() -> None:
+    # Given
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    # When
+    held = operator.workspaces.hold(made.id, " unpaid ")
+    # Then
+    now = operator.world.clock.now()
+    assert held == replace(made, held_at=now, hold_reason="unpaid", updated_at=now, revision=2)
+    # And holding it again changes the reason and not the moment
+    operator.world.clock.advance(seconds=1)
+    assert operator.workspaces.hold(made.id, "unpaid") == held
+    again = operator.workspaces.hold(made.id)
+    later = operator.world.clock.now()
+    assert again == replace(held, hold_reason=None, updated_at=later, revision=3)
+    # When
+    released = operator.workspaces.release(made.id)
+    # Then
+    assert released == replace(made, updated_at=later, revision=4)
+    assert operator.workspaces.release(made.id) == released
+    assert operator.workspaces.show(made.id) == released
+
+
+@pytest.mark.parametrize("reason", ["", "a\nb", "x" * 501])
+def test_a_reason_that_cannot_be_read_is_refused(reason: str) -> None:
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    with pytest.raises(ValidationError, match="reason"):
+        operator.workspaces.hold(made.id, reason)
+
+
+def test_a_limit_is_set_and_taken_away() -> None:
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    changed = replace(made, updated_at=operator.world.clock.now())
+    assert operator.workspaces.limit(made.id, 0) == replace(changed, post_limit=0, revision=2)
+    assert operator.workspaces.limit(made.id, 7).post_limit == 7
+    assert operator.workspaces.limit(made.id, None) == replace(changed, revision=4)
+
+
+@pytest.mark.parametrize("posts", [-1, 1_000_000_001])
+def test_a_limit_that_nobody_can_count_to_is_refused(posts: int) -> None:
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    with pytest.raises(ValidationError, match="posts"):
+        operator.workspaces.limit(made.id, posts)
+
+
+def test_a_workspace_that_is_not_there_cannot_be_held() -> None:
+    workspaces = FakeOperator().workspaces
+    for act in (workspaces.hold, workspaces.release, lambda each: workspaces.limit(each, 1)):
+        with pytest.raises(NotFoundError):
+            act(NOWHERE)
+
+
+@pytest.mark.parametrize("losses", [1, 100])
+def test_a_workspace_that_changes_meanwhile_is_looked_at_again_but_not_for_ever(
+    losses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    registry = operator.world.workspaces
+    write = registry.replace_workspace
+    left = iter(range(losses))
+
+    def contended(workspace: Workspace, *, expected_revision: int) -> None:
+        if next(left, None) is not None:
+            raise LostRaceError
+        write(workspace, expected_revision=expected_revision)
+
+    monkeypatch.setattr(registry, "replace_workspace", contended)
+    # When / Then
+    if losses == 100:
+        with pytest.raises(ContendedError):
+            operator.workspaces.hold(made.id)
+    else:
+        assert operator.workspaces.hold(made.id).revision == 2

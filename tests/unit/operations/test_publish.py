@@ -20,6 +20,7 @@ from postbreeze.domain.post import AccountStatus, MediaDraft, Post, TargetDraft,
 from postbreeze.operations.platform_port import Attachment
 from postbreeze.operations.publish import ASKED_AT_MOST
 from tests.support.core import A_SECOND, AN_HOUR, Core, numbered
+from tests.support.library import Desk
 from tests.support.platforms import Accident
 
 BUSY = PlatformRetriableError("BUSY", "Busy.", retry_after=60)
@@ -70,12 +71,13 @@ def test_a_target_is_published_and_its_post_concluded(core: Core) -> None:
         "secrets.open",
         "platform.prepare",
         "posts.commit",
+        "directory.account",
         "platform.publish",
         "posts.commit",
         "posts.read",
         "posts.commit",
         "bus.announce",
-    ], "the claim is the last thing before the platform is called"
+    ], "only a look at the account lies between the claim and the platform"
 
 
 def test_what_the_platform_is_told(core: Core) -> None:
@@ -111,7 +113,8 @@ def test_an_override_replaces_the_caption_even_if_it_is_empty(
 ) -> None:
     # Given
     draft = TargetDraft(social_account_id=numbered("soc", 20), caption_override=override)
-    post = started(core, targets_of=(draft,), caption=caption)
+    picture = MediaDraft(url="https://a", kind="IMAGE")
+    post = started(core, targets_of=(draft,), caption=caption, media=(picture,))
     # When
     publish(core, post)
     # Then
@@ -127,6 +130,24 @@ def test_a_target_can_take_some_of_the_posts_media_only(core: Core) -> None:
     publish(core, post)
     # Then
     assert [each.url for each in core.watched.publications[-1].attachments] == ["https://b"]
+
+
+def test_assets_come_from_the_storage_in_the_targets_own_order(core: Core) -> None:
+    # Given
+    desk = Desk(core)
+    assets = [desk.ready() for _ in range(3)]
+    draft = TargetDraft(
+        social_account_id=numbered("soc", 20), media_ids=(assets[2].id, assets[0].id)
+    )
+    named = tuple(asset.id for asset in assets)
+    post = started(core, targets_of=(draft,), media_ids=named, media_alt_text={named[0]: "A"})
+    # When
+    publish(core, post)
+    # Then
+    assert core.watched.publications[-1].attachments == (
+        Attachment(storage_key=assets[2].storage_key, content_type="image/png", alt_text="Möwe"),
+        Attachment(storage_key=assets[0].storage_key, content_type="image/png", alt_text="A"),
+    )
 
 
 def test_an_account_without_credentials_is_asked_without(core: Core) -> None:
@@ -567,7 +588,7 @@ def test_a_first_comment_that_fails_leaves_the_target_published(
 def owing_a_comment(core: Core) -> Post:
     """Leave a target published by a process that died before it added the first comment."""
     post = started(core, first_comment="First!")
-    core.dies_after(7, lambda: publish(core, post))
+    core.dies_after(8, lambda: publish(core, post))
     assert target_of(core, post).first_comment_error == "FIRST_COMMENT_PENDING"
     assert core.platform.comments == {}
     return post
@@ -594,7 +615,9 @@ def test_a_first_comment_that_a_dead_process_owed_is_added_by_the_message_that_c
     assert core.platform.attempts.total() == 1
 
 
-def test_a_first_comment_whose_message_never_comes_again_stays_marked(core: Core) -> None:
+def test_a_first_comment_whose_message_never_comes_again_is_made_by_the_reconciler(
+    core: Core,
+) -> None:
     # Given
     post = owing_a_comment(core)
     core.publish_queue.sent.clear()
@@ -603,8 +626,8 @@ def test_a_first_comment_whose_message_never_comes_again_stays_marked(core: Core
     core.drain()
     # Then
     core.check()
-    assert target_of(core, post).first_comment_error == "FIRST_COMMENT_PENDING"
-    assert core.platform.comments == {}
+    assert target_of(core, post).first_comment_error is None
+    assert list(core.platform.comments.values()) == ["First!"]
 
 
 def test_a_first_comment_is_not_added_by_an_old_message(core: Core) -> None:
@@ -616,6 +639,19 @@ def test_a_first_comment_is_not_added_by_an_old_message(core: Core) -> None:
     assert core.platform.comments == {}
 
 
+def test_a_deleted_post_gets_no_first_comment(core: Core) -> None:
+    # Given
+    post = owing_a_comment(core)
+    core.delete(post.id)
+    # When
+    assert publish(core, post) == "nothing to do"
+    core.drain()
+    # Then
+    assert target_of(core, post).first_comment_error == "POST_DELETED"
+    assert core.platform.comments == {}
+    assert core.post(post.id).attention_at is None
+
+
 def test_a_first_comment_needs_the_account_still(core: Core) -> None:
     # Given
     post = owing_a_comment(core)
@@ -623,8 +659,25 @@ def test_a_first_comment_needs_the_account_still(core: Core) -> None:
     # When
     assert publish(core, post) == "nothing to do"
     # Then
-    assert target_of(core, post).first_comment_error == "FIRST_COMMENT_PENDING"
+    target = target_of(core, post)
+    assert (target.first_comment_error, target.first_comment_attempt) == ("ACCOUNT_NOT_ACTIVE", 1)
     assert core.post(post.id).status == "PUBLISHED"
+    assert core.post(post.id).attention_at is None
+
+
+def test_a_target_that_its_platform_would_not_take_fails_before_anything_is_sent(
+    core: Core,
+) -> None:
+    # Given a rule that is stricter than when the post was made
+    post = started(core)
+    core.posts._posts[post.id] = replace(core.posts._posts[post.id], caption="a" * 301)
+    # When
+    assert publish(core, post) == "failed"
+    # Then
+    target = target_of(core, post)
+    assert (target.status, target.error_code) == (TargetStatus.FAILED, "PLATFORM_RULE_VIOLATED")
+    assert target.error_message == "must have at most 300 graphemes for Bluesky, and has 301"
+    assert core.platform.prepares.total() == 0
 
 
 def test_a_first_comment_that_fails_late_says_so_and_is_not_tried_again(core: Core) -> None:
@@ -722,7 +775,7 @@ def test_the_last_of_several_targets_concludes_the_post(core: Core) -> None:
 def test_a_conclusion_that_was_not_made_is_made_by_the_next_message(core: Core) -> None:
     # Given
     post = started(core)
-    core.dies_after(7, lambda: publish(core, post))
+    core.dies_after(8, lambda: publish(core, post))
     assert core.post(post.id).status == "PUBLISHING"
     # When / Then
     assert publish(core, post) == "nothing to do"

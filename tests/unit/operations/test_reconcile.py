@@ -14,7 +14,7 @@ from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
 from postbreeze.domain.post import PostStatus
 from postbreeze.operations.reconcile import LISTED, MOST_OUTAGES, PAGE, SHARE
 from tests.support.builders import a_post
-from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, WORKSPACE, Core
+from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, WORKSPACE, Core, numbered
 from tests.support.platforms import Accident
 
 
@@ -121,7 +121,7 @@ def test_a_post_whose_targets_have_all_ended_is_concluded(core: Core) -> None:
     core.drain_messages()
     core.advance(AN_HOUR)
     core.fire_due()
-    core.dies_after(7, lambda: core.publisher.publish(post.id, post.targets[0].id, f"{post.id}-1"))
+    core.dies_after(8, lambda: core.publisher.publish(post.id, post.targets[0].id, f"{post.id}-1"))
     core.publish_queue.sent.clear()
     core.advance(lifecycle.LEASE)
     # When / Then
@@ -356,7 +356,7 @@ def test_faults_of_single_rows_are_no_outage(core: Core) -> None:
 
 
 def test_a_kind_that_is_slow_leaves_time_for_the_others(core: Core) -> None:
-    # Given announcements that take eleven seconds each, and a post to be started
+    # Given announcements that take six seconds each, and a post to be started
     core.created(1)
     core.drain_messages()
     core.schedules.armed.clear()
@@ -367,7 +367,7 @@ def test_a_kind_that_is_slow_leaves_time_for_the_others(core: Core) -> None:
 
     def tap(name: str, call: Callable[[], Any]) -> Any:
         if name == "bus.announce" and core.clock.at - began < timedelta(seconds=50):
-            core.clock.advance(seconds=11)
+            core.clock.advance(seconds=6)
         if name == "posts.due_posts":
             reached.append(core.clock.at - began)
         return call()
@@ -377,7 +377,7 @@ def test_a_kind_that_is_slow_leaves_time_for_the_others(core: Core) -> None:
     counts = core.reconcile()
     # Then
     assert counts == {"EventAnnouncedAgain": 2, "OverduePostStarted": 1}
-    assert reached == [timedelta(seconds=22)]
+    assert reached == [timedelta(seconds=12)]
     assert core.telemetry.warnings[0].message == "repairs left for the next run"
 
 
@@ -429,4 +429,49 @@ def test_events_come_before_deliveries_and_those_before_posts(core: Core) -> Non
     # When
     core.reconcile()
     # Then
-    assert calls == ["posts.pending_events", "webhooks.due_deliveries", "posts.due_posts"]
+    assert calls == [
+        "posts.pending_events",
+        "webhooks.due_deliveries",
+        "posts.due_posts",
+        "disconnections.due",
+    ]
+
+
+def test_a_disconnect_that_somebody_else_has_finished_counts_for_nothing(core: Core) -> None:
+    # Given
+    core.fails("disconnections.work", UnavailableError("down"))
+    core.disconnect_account("owner", numbered("soc", 20))
+    [work] = core.world.disconnections.works.values()
+    core.advance(AN_HOUR)
+    core.drain_messages()
+    core.before("disconnections.work", core.world.disconnections.works.clear)
+    # When / Then
+    assert work.due_at <= core.clock.at
+    assert core.reconcile() == {}
+
+
+def test_a_first_comment_that_is_owed_never_begins_a_post_that_waits_for_its_time(
+    core: Core,
+) -> None:
+    # Given a post that was partly published, was cancelled, and is on the clock again
+    core.platform.publish_accidents.extend([None, Accident.REFUSED])
+    core.platform.comment_accidents.append(Accident.REFUSED)
+    post = core.created(first_comment="First!")
+    core.advance(AN_HOUR)
+    core.fire_due()
+    core.drain_messages()
+    core.cancel(post.id)
+    core.schedule(post.id, again=True)
+    # And whose first comment was asked for again, in a message that was lost
+    core.advance(A_MINUTE)
+    core.retry_comment(post.id, post.targets[0].id)
+    core.pump()
+    core.waiting.clear()
+    # When
+    core.advance(lifecycle.LEASE + A_SECOND)
+    counts = core.reconcile()
+    # Then the comment is asked for, and the post waits
+    assert counts["StalledTargetSent"] == 1
+    assert core.post(post.id).status is PostStatus.SCHEDULED
+    [message] = core.publish_queue.sent
+    assert message.target_id == post.targets[0].id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -22,6 +22,9 @@ EDITORS = frozenset({Role.OWNER, Role.ADMIN, Role.EDITOR})
 AUTHORS = EDITORS | {Role.CLIENT_REVIEWER}
 """May create a post; a client reviewer's waits for approval."""
 
+MANAGERS = frozenset({Role.OWNER, Role.ADMIN})
+"""May disconnect accounts, approve posts and manage webhooks."""
+
 READERS = frozenset(Role)
 """May read: every member."""
 
@@ -32,12 +35,18 @@ class Grant(StrEnum):
     WEBHOOKS = "webhooks"
 
 
+REQUESTS_PER_MINUTE = 60
+REQUESTS_PER_QUARTER_HOUR = 1_000
+"""What a key may do unless it says otherwise."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
     """A key as the server knows it; its plaintext is never stored.
 
     ``workspace_ids`` is None for a full-access key and the allow-list of a scoped one.
-    ``rate_limit_exempt`` is for keys of the operator's own (tests, the local stack).
+    How many requests it may make is a setting of its own. ``cursor_secret`` signs the cursors that
+    are made for it.
     """
 
     id: str
@@ -50,7 +59,9 @@ class ApiKey:
     grants: frozenset[Grant] = frozenset()
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
-    rate_limit_exempt: bool = False
+    requests_per_minute: int = REQUESTS_PER_MINUTE
+    requests_per_quarter_hour: int = REQUESTS_PER_QUARTER_HOUR
+    cursor_secret: bytes = field(default=b"", repr=False)
     revision: int = 1
 
     def is_usable(self, now: datetime) -> bool:
@@ -75,9 +86,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """A workspace: what members, accounts, posts and endpoints belong to."""
+    """A workspace: what members, accounts, posts and endpoints belong to.
+
+    While ``held_at`` is set nothing can be scheduled into it. ``post_limit`` is how many posts may
+    be created in it in one calendar month (UTC); None sets no limit. ``updated_at`` is None until
+    it is changed.
+    """
 
     id: str
     name: str
     created_at: datetime
+    updated_at: datetime | None = None
+    held_at: datetime | None = None
+    hold_reason: str | None = None
+    post_limit: int | None = None
     revision: int = 1

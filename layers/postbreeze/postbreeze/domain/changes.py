@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from postbreeze.domain import ids
+from postbreeze.domain import ids, listing
 from postbreeze.domain.documents import post_document, timestamp
 from postbreeze.domain.events import Event, EventType
 from postbreeze.domain.post import Post, Target
@@ -91,10 +91,22 @@ class Change:
         writes = []
         if self.after.revision != before.revision:
             writes.append(RowWrite(row=self.after, expected_revision=before.revision))
-        for old, new in zip(before.targets, self.after.targets, strict=True):
-            if new.revision != old.revision:
+        for new in self.after.targets:
+            old = before.target(new.id)
+            if old is None:
+                writes.append(RowWrite(row=new, expected_revision=None))
+            elif new.revision != old.revision:
                 writes.append(RowWrite(row=new, expected_revision=old.revision))
         return tuple(writes)
+
+    @property
+    def removed(self) -> tuple[Target, ...]:
+        """The targets that are no longer there: their rows go if they are still as read."""
+        if self.before is None:
+            return ()
+        return tuple(
+            target for target in self.before.targets if self.after.target(target.id) is None
+        )
 
     @property
     def is_empty(self) -> bool:
@@ -126,23 +138,42 @@ def change(
 
     Every row that differs gets the next revision and ``updated_at``; ``touch_post`` does so for
     the post's own row even where it does not differ, so that decisions which looked at all targets
-    exclude each other. Event ids derive from the version reached: the same transition never makes
-    two events.
+    exclude each other. Who writes the post's own row relies on every target being as it was read:
+    a read may come upon another commit half way, and what a post says must go with what its targets
+    say. Event ids derive from the version reached: the same transition never makes two events.
     """
     if before is not None:
-        targets = tuple(
-            new if new == old else replace(new, revision=old.revision + 1, updated_at=now)
-            for old, new in zip(before.targets, after.targets, strict=True)
+        after = replace(
+            after, targets=tuple(_next(before.target(new.id), new, now) for new in after.targets)
         )
-        after = replace(after, targets=targets)
-        if touch_post or replace(after, targets=before.targets) != before:
-            after = replace(after, revision=before.revision + 1, updated_at=now)
+        after = listing.moved(before, after, now)
+        if touch_post or _post_differs(before, after):
+            # What removed targets had brought to the version is kept in it, so that it grows.
+            gone = sum(
+                target.revision for target in before.targets if after.target(target.id) is None
+            )
+            after = replace(after, revision=before.revision + 1 + gone, updated_at=now)
+            unwritten = (target for target in before.targets if target in after.targets)
+            relied_on = (*relied_on, *(RowCheck(row=target) for target in unwritten))
     version_before = 0 if before is None else before.version
     events = tuple(
         _event(announcement, after, version_before=version_before, now=now, actor=actor)
         for announcement in announce
     )
     return Change(before=before, after=after, relied_on=relied_on, events=events, effects=effects)
+
+
+def _next(old: Target | None, new: Target, now: datetime) -> Target:
+    if old is None or new == old:
+        return new
+    return replace(new, revision=old.revision + 1, updated_at=now)
+
+
+def _post_differs(before: Post, after: Post) -> bool:
+    """Tell whether the post's own row differs, which names its targets in their order."""
+    return replace(after, targets=before.targets) != before or [
+        target.id for target in after.targets
+    ] != [target.id for target in before.targets]
 
 
 def _event(

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from postbreeze.domain.post import Media, Post, Target
+from postbreeze.domain.access import Member, Workspace
+from postbreeze.domain.post import Media, Post, SocialAccount, Target
+
+_SLUG_TAIL: Final = 8
+"""How much of the id is in a slug."""
 
 
 def to_json(document: object) -> bytes:
@@ -54,7 +60,7 @@ def post_document(post: Post) -> dict[str, Any]:
         "createdAt": timestamp(post.created_at),
         "updatedAt": timestamp(post.updated_at),
         "targets": [target_document(target) for target in post.targets],
-        "media": [media_document(post.id, media) for media in post.media],
+        "media": [media_document(post.id, media) for media in post.media if media.is_shared],
     }
 
 
@@ -84,6 +90,68 @@ def target_document(target: Target) -> dict[str, Any]:
         "createdAt": timestamp(target.created_at),
         "updatedAt": timestamp(target.updated_at),
     }
+
+
+def account_document(account: SocialAccount) -> dict[str, Any]:
+    """Write a social account, without anything of its credentials."""
+    return {
+        "id": account.id,
+        "workspaceId": account.workspace_id,
+        "platform": account.platform.value,
+        "externalId": account.external_account_id,
+        "handle": account.handle or account.display_name,
+        "displayName": account.display_name,
+        "avatarUrl": None,
+        "status": account.status.value,
+        "scopes": [],
+        "connectedAt": timestamp(account.created_at),
+        "lastRefreshedAt": None,
+        "tokenExpiresAt": None,
+        "lastRefreshAttemptAt": None,
+        "lastRefreshError": None,
+        "lastRefreshErrorStatus": None,
+        "meta": {},
+        "defaultBoardId": None,
+        "disconnectedAt": optional_timestamp(account.disconnected_at),
+    }
+
+
+def workspace_document(
+    workspace: Workspace, member: Member, owner_user_id: str | None
+) -> dict[str, Any]:
+    """Write a workspace as this member sees it."""
+    return {
+        "id": workspace.id,
+        "name": workspace.name,
+        "slug": _slug(workspace),
+        "ownerUserId": owner_user_id,
+        "timezone": "UTC",
+        "timeFormat": "H24",
+        "brandColor": None,
+        "logoUrl": None,
+        "deletedAt": None,
+        "createdAt": timestamp(workspace.created_at),
+        "updatedAt": timestamp(workspace.updated_at or workspace.created_at),
+        "memberships": [
+            {
+                "workspaceId": member.workspace_id,
+                "userId": member.user_id,
+                "role": member.role.value,
+                "createdAt": timestamp(member.created_at),
+            }
+        ],
+        "role": member.role.value,
+        "heldAt": optional_timestamp(workspace.held_at),
+        "holdReason": workspace.hold_reason,
+        "postLimit": workspace.post_limit,
+    }
+
+
+def _slug(workspace: Workspace) -> str:
+    """Make a name for addresses: of the name what is ASCII, and the random end of the id."""
+    plain = unicodedata.normalize("NFKD", workspace.name).encode("ascii", "ignore").decode()
+    words = re.findall("[a-z0-9]+", plain.lower())
+    return "-".join([*words, workspace.id[-_SLUG_TAIL:].lower()])
 
 
 def media_document(post_id: str, media: Media) -> dict[str, Any]:

@@ -3,10 +3,19 @@
 PostbreezeError
 ├── RefusalError                  the request cannot be granted as things stand; nothing was written
 │   ├── ValidationError             a value is malformed or out of range (carries ``details``)
+│   ├── PlatformRuleError           a platform would not take the post (carries ``details``)
 │   ├── NotFoundError               unknown, deleted, or not visible to the caller
 │   ├── UnauthorizedError           no key that opens anything
+│   ├── RateLimitedError            too soon: to be asked again later (carries ``retry_after_ms``)
 │   ├── ForbiddenError              known caller, insufficient role
+│   ├── WorkspaceOnHoldError        nothing can be scheduled into the workspace
+│   ├── PlanLimitError              the workspace has had its posts for this month
 │   ├── PostNotCancelableError      the post's state leaves nothing to stop
+│   ├── PostNotSchedulableError     the post's state lets nothing be scheduled or approved
+│   ├── PostNotEditableError        the post is being, or has been, published
+│   ├── NothingToRetryError         no target of the post has failed
+│   ├── FirstCommentNotRetriableError  no first comment is owed
+│   ├── MediaInUseError             a post that is still to go out needs the asset
 │   ├── AmbiguousTargetsError       both or neither of ``platforms`` and ``targets``
 │   ├── PreconditionFailedError     ``If-Match`` names another version
 │   ├── IdempotencyKeyInvalidError  malformed ``Idempotency-Key``
@@ -14,6 +23,7 @@ PostbreezeError
 │   └── IdempotencyInProgressError  same key, still running
 ├── LostRaceError                 a row was not the one that was read any more; decide again
 ├── ContendedError                the bounded number of lost races is used up
+├── StillDisconnectingError       what the account had scheduled is still being cancelled
 ├── UnavailableError              a dependency failed or throttled; whether it acted is unknown
 ├── SecretUnreadableError         a stored secret cannot be decrypted: needs an operator
 └── PlatformError                 a social platform refused or failed
@@ -58,6 +68,15 @@ class ValidationError(RefusalError):
         return cls((Detail(path, message),))
 
 
+class PlatformRuleError(RefusalError):
+    """What is to be published breaks one or more rules of its platforms."""
+
+    def __init__(self, details: Sequence[Detail]) -> None:
+        """Keep every detail; at least one is expected."""
+        super().__init__("; ".join(f"{detail.path}: {detail.message}" for detail in details))
+        self.details = tuple(details)
+
+
 class NotFoundError(RefusalError):
     """Unknown, deleted, or out of the caller's reach; the three are never told apart."""
 
@@ -66,8 +85,31 @@ class UnauthorizedError(RefusalError):
     """Missing, malformed, unknown, revoked or expired key."""
 
 
+class RateLimitedError(RefusalError):
+    """Too many requests, or one too soon after another."""
+
+    def __init__(self, retry_after_ms: int) -> None:
+        """Keep after how many milliseconds it can be asked again."""
+        super().__init__(f"Ask again in {retry_after_ms} ms.")
+        self.retry_after_ms = retry_after_ms
+
+
 class ForbiddenError(RefusalError):
     """The caller is known and may not do this."""
+
+
+class WorkspaceOnHoldError(RefusalError):
+    """Nothing can be scheduled into the workspace until its operator releases it."""
+
+
+class PlanLimitError(RefusalError):
+    """The workspace has had the posts that it may have in this calendar month."""
+
+    def __init__(self, limit: int, current: int) -> None:
+        """Keep how many it may have, and how many it has had."""
+        super().__init__(f"The workspace has had {current} of {limit} posts this month.")
+        self.limit = limit
+        self.current = current
 
 
 class PostNotCancelableError(RefusalError):
@@ -78,6 +120,40 @@ class PostNotCancelableError(RefusalError):
         super().__init__(f"A post that is {status} has nothing left to cancel.")
         self.status = status
         self.targets = tuple(targets)
+
+
+class WrongStateError(RefusalError):
+    """The state of things does not allow it; ``status`` is what it is."""
+
+    def __init__(self, status: str) -> None:
+        """Keep the present status."""
+        super().__init__(f"It is {status}.")
+        self.status = status
+
+
+class PostNotSchedulableError(WrongStateError):
+    """The post cannot be scheduled, or approved, as it stands."""
+
+
+class PostNotEditableError(WrongStateError):
+    """The post is being, or has been, published."""
+
+
+class NothingToRetryError(WrongStateError):
+    """No target of the post has failed, or it is in no state to publish any."""
+
+
+class FirstCommentNotRetriableError(WrongStateError):
+    """The target is not published, or its first comment was made or never asked for."""
+
+
+class MediaInUseError(RefusalError):
+    """An asset cannot be deleted while posts that are still to go out need it."""
+
+    def __init__(self, posts: Sequence[str]) -> None:
+        """Keep the ids of some of those posts, at least one."""
+        super().__init__(f"needed by {', '.join(posts)}")
+        self.posts = tuple(posts)
 
 
 class AmbiguousTargetsError(RefusalError):
@@ -111,6 +187,16 @@ class LostRaceError(PostbreezeError):
 
 class ContendedError(PostbreezeError):
     """The post kept moving and the bounded retries are used up; nothing was written."""
+
+
+class StillDisconnectingError(PostbreezeError):
+    """The account cannot be connected again yet: nothing was written."""
+
+    def __init__(self) -> None:
+        """Say what to do."""
+        super().__init__(
+            "What the account had scheduled is still being cancelled; try again in two minutes."
+        )
 
 
 class UnavailableError(PostbreezeError):

@@ -1,7 +1,7 @@
-"""Events: what happened to a post, told once for each transition.
+"""Events: what happened to a post or an account, told once for each transition.
 
 An event row is written in the same transaction as the change it tells of (a transactional outbox)
-and carries everything a subscriber will be sent. It stays as the post's timeline.
+and carries everything a subscriber will be sent. It stays as its timeline.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened.
+    """One thing that happened, to a post or to an account.
 
+    ``post_id`` is whose event it is: the post's id, or the account's where it is about an account.
     ``payload`` is what subscribers get. ``actor`` is a user id, or the name of the part of the
     service that acted; ``version_before`` is 0 for a creation. ``pending_since`` is set until the
     event has been fanned out.

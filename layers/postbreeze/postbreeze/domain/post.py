@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import total_ordering
 from typing import Any
+
+from postbreeze.domain.events import EventType
 
 
 class PostStatus(StrEnum):
@@ -66,7 +69,11 @@ class AccountStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocialAccount:
-    """A connected account; ``sealed_credentials`` is ciphertext and opens only for a publisher."""
+    """A social account, connected or not any more.
+
+    ``handle`` is what the platform calls it, where that is known. ``sealed_credentials`` is
+    ciphertext, opens only for a publisher, and is gone once the account is disconnected.
+    """
 
     id: str
     workspace_id: str
@@ -75,19 +82,34 @@ class SocialAccount:
     external_account_id: str
     status: AccountStatus
     created_at: datetime
+    handle: str | None = None
     sealed_credentials: bytes | None = None
+    disconnected_at: datetime | None = None
     revision: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Media:
-    """One picture or video of a post, in order; ``url`` is where its bytes are fetched from."""
+    """One picture, video or document of a post, in order.
+
+    ``url`` is where its bytes are fetched from; without one it is an asset of the media library,
+    whose content type, kind and duration are those of the asset. One that is not shared is shown
+    only by targets that name it.
+    """
 
     media_asset_id: str
     order: int
     alt_text: str | None = None
     url: str | None = None
     kind: str | None = None
+    content_type: str | None = None
+    duration_seconds: float | None = None
+    is_shared: bool = True
+
+    @property
+    def is_asset(self) -> bool:
+        """Tell whether its bytes are in the media library."""
+        return self.url is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +118,8 @@ class Target:
 
     ``workflow_id`` names the arming that may publish it; ``claim_id`` the attempt that holds it
     (or held it last) until ``claimed_until``. ``next_attempt_at`` is set while a released target
-    waits for its next attempt.
+    waits for its next attempt. ``attempt_count`` counts the attempts of the present arming;
+    ``first_comment_retried_at`` is when a client last asked for the first comment again.
     """
 
     id: str
@@ -110,6 +133,7 @@ class Target:
     first_comment: str | None = None
     first_comment_error: str | None = None
     first_comment_attempt: int = 0
+    first_comment_retried_at: datetime | None = None
     platform_options: Mapping[str, Any] | None = None
     media_ids: tuple[str, ...] = ()
     scheduled_for: datetime | None = None
@@ -127,13 +151,53 @@ class Target:
     revision: int = 1
 
 
+class Part(StrEnum):
+    """The parts of a listing, in their order; see ``listing``."""
+
+    UPCOMING = "UPCOMING"
+    REST = "REST"
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spot:
+    """Where a post stands in a listing: a moment with the post's id.
+
+    Spots sort as they are listed: upcoming ones first and by time, the rest by time backwards.
+    """
+
+    part: Part
+    key: str
+
+    def __lt__(self, other: Spot) -> bool:
+        """Tell whether this one is listed before the other."""
+        if self.part is not other.part:
+            return self.part is Part.UPCOMING
+        return self.key < other.key if self.part is Part.UPCOMING else self.key > other.key
+
+    @property
+    def post_id(self) -> str:
+        """The post that stands here."""
+        return self.key.partition("#")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerSpot:
+    """Where a post stood in a listing until it was moved."""
+
+    until: datetime
+    spot: Spot
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
     """A post with its targets and media.
 
     ``generation`` counts the armings; ``workflow_id`` is ``<post id>-<generation>`` while one is
-    in force and ``pending_workflow_id`` while one is being made. ``attention_at`` is when the
-    reconciler should look at the post if nothing has moved it on; None means never.
+    in force and ``pending_workflow_id`` while one is being made; ``pending_event`` is what is told
+    once that one is in force. ``attention_at`` is when the reconciler should look at the post if
+    nothing has moved it on; None means never. ``requires_approval`` outlives the approval: who
+    edits what was approved needs a new one.
     """
 
     id: str
@@ -149,6 +213,8 @@ class Post:
     timezone: str | None = None
     workflow_id: str | None = None
     pending_workflow_id: str | None = None
+    pending_event: EventType | None = None
+    requires_approval: bool = False
     approved_by_user_id: str | None = None
     approved_at: datetime | None = None
     created_via_api: bool = True
@@ -159,6 +225,7 @@ class Post:
     canceled_by_user_id: str | None = None
     generation: int = 0
     attention_at: datetime | None = None
+    former_spots: tuple[FormerSpot, ...] = ()
     revision: int = 1
 
     @property
@@ -184,7 +251,7 @@ class TargetDraft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaDraft:
-    """A picture or video that a client names by its address."""
+    """A picture or video that a client names by its address, which may be an asset's."""
 
     url: str
     alt_text: str | None = None
@@ -195,7 +262,8 @@ class MediaDraft:
 class PostDraft:
     """What a client asks for when it creates a post.
 
-    ``scheduled_for`` arms it; ``draft_scheduled_for`` only notes a wished time on a draft.
+    ``scheduled_for`` arms it; ``draft_scheduled_for`` only notes a wished time on a draft. It shows
+    ``media``, then the assets of ``media_ids``; ``media_alt_text`` is by asset id.
     """
 
     targets: tuple[TargetDraft, ...]
@@ -204,5 +272,7 @@ class PostDraft:
     draft_scheduled_for: datetime | None = None
     timezone: str | None = None
     media: tuple[MediaDraft, ...] = field(default=())
+    media_ids: tuple[str, ...] = ()
+    media_alt_text: Mapping[str, str] = field(default_factory=dict)
     requires_approval: bool = False
     flat_shape: bool = False

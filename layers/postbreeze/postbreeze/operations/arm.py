@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from postbreeze.domain import lifecycle
 from postbreeze.domain.changes import Change, DisarmSchedule
-from postbreeze.domain.errors import PostbreezeError
+from postbreeze.domain.errors import PostbreezeError, UnavailableError
 from postbreeze.domain.post import Post
+from postbreeze.operations.answers import Answer, Idempotency, to_store
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.ports import Clock, PostStore, Schedules, Telemetry
 from postbreeze.operations.races import decide
@@ -60,6 +62,38 @@ class Arm:
             return present
         self.effects.attempt(decided.change)
         return decided.post
+
+    def answer(
+        self,
+        post: Post,
+        answer_of: Callable[[Post], Answer],
+        *,
+        actor: str,
+        key_digest: str,
+        idempotency: Idempotency | None,
+    ) -> Answer:
+        """Arm if possible, and keep the answer for a repeat of the request that it is given to.
+
+        Where somebody else has moved the post on meanwhile, the answer is what this request made
+        of it, not what they did.
+        """
+        armed = self.attempt(post, actor=actor)
+        is_own = post.pending_workflow_id in (armed.workflow_id, armed.pending_workflow_id)
+        answer = answer_of(armed if is_own else post)
+        final = to_store(
+            idempotency,
+            key_digest=key_digest,
+            post_id=post.id,
+            now=self.clock.now(),
+            answer=answer,
+        )
+        if final is not None:
+            try:
+                self.posts.complete(final)
+            except UnavailableError as error:
+                # The post is written; a repeated request will be answered from it.
+                self.telemetry.warn("answer left running", post_id=post.id, error=repr(error))
+        return answer
 
     def attempt(self, post: Post, *, actor: str) -> Post:
         """Arm if possible; otherwise leave it pending for the reconciler, and say so."""

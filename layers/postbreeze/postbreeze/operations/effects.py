@@ -50,7 +50,14 @@ class Effects:
 
         What fails or is late is noted; the reconciler makes up for it.
         """
-        calls = self._calls(change.effects, change.events)
+        self._attempt(change.effects, change.events, change.after.id)
+
+    def announce(self, event: Event) -> None:
+        """Announce an event that belongs to no change of a post; see ``attempt``."""
+        self._attempt((), (event,), event.post_id)
+
+    def _attempt(self, effects: Iterable[Effect], events: Iterable[Event], subject: str) -> None:
+        calls = self._calls(effects, events)
         errors = self.together.attempt(*(call for _, call in calls), seconds=PATIENCE_SECONDS)
         for (name, _), error in zip(calls, errors, strict=True):
             if error is not None:
@@ -58,7 +65,7 @@ class Effects:
                 self.telemetry.warn(
                     "effect failed",
                     effect=name,
-                    post_id=change.after.id,
+                    post_id=subject,
                     error=repr(error),
                 )
 

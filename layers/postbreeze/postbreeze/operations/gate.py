@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from postbreeze.domain.access import ApiKey, Member, Role
-from postbreeze.domain.errors import ForbiddenError, NotFoundError, UnauthorizedError
+from postbreeze.domain.access import ApiKey, Member, Role, Workspace
+from postbreeze.domain.errors import (
+    ForbiddenError,
+    NotFoundError,
+    UnauthorizedError,
+    WorkspaceOnHoldError,
+)
 from postbreeze.domain.post import Post
 
 
@@ -44,3 +49,33 @@ def permitted(member: Member | None, roles: Collection[Role]) -> Member:
     if member.role not in roles:
         raise ForbiddenError
     return member
+
+
+def reaches(key: ApiKey, workspace_id: str) -> None:
+    """Let a request pass whose object is in this workspace.
+
+    Raises:
+        NotFoundError: It is outside the key's allow-list.
+    """
+    if not key.reaches(workspace_id):
+        raise NotFoundError
+
+
+def workspace_named(key: ApiKey, workspace_id: str) -> None:
+    """Let a request pass that names a workspace itself; asked before anything is looked for.
+
+    Raises:
+        ForbiddenError: It is outside the key's allow-list, whether it exists or not.
+    """
+    if not key.reaches(workspace_id):
+        raise ForbiddenError
+
+
+def not_held(workspace: Workspace | None) -> None:
+    """Let a request pass that is to schedule something into this workspace.
+
+    Raises:
+        WorkspaceOnHoldError: The workspace is held.
+    """
+    if workspace is not None and workspace.held_at is not None:
+        raise WorkspaceOnHoldError

@@ -10,9 +10,14 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
-    """A picture or video to be fetched and attached, in order."""
+    """A picture, video or document to be attached, in order.
 
-    url: str
+    Its bytes are in the media library's storage under ``storage_key``, or else at ``url``.
+    """
+
+    url: str | None = None
+    storage_key: str | None = None
+    content_type: str | None = None
     alt_text: str | None = None
 
 
@@ -72,7 +77,9 @@ class PlatformClient(Protocol):
         ...
 
     def find(self, publication: Publication, credentials: Mapping[str, str]) -> ExternalPost | None:
-        """Ask whether this publication is public already; None means it surely is not.
+        """Ask whether this target is public already; None means it surely is not.
+
+        It is the target that is looked for: its text may have been edited since it was published.
 
         Raises:
             PlatformRetriableError: The platform could not be asked now.

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from postbreeze.domain.access import ApiKey, Member, Role, Workspace
 from postbreeze.domain.changes import ArmSchedule, Change, PublishTarget, ResolveTarget
+from postbreeze.domain.disconnection import Disconnecting, Disconnection
 from postbreeze.domain.errors import PostbreezeError
 from postbreeze.domain.events import Event
-from postbreeze.domain.post import Post, SocialAccount
+from postbreeze.domain.post import FormerSpot, Post, PostStatus, SocialAccount, Spot
 from postbreeze.domain.webhook import Delivery, Endpoint
 
 
@@ -45,8 +46,36 @@ class StoredAnswer:
     body: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a request acts: the caller's membership, the workspace and the accounts asked for.
+
+    What does not exist, or not in that workspace, is None or left out.
+    """
+
+    member: Member | None
+    workspace: Workspace | None
+    accounts: Mapping[str, SocialAccount]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """A condition of a commit: fewer than ``limit`` were counted; one more is counted with it.
+
+    ``month`` is the calendar month in UTC, as in ``2026-06``.
+    """
+
+    workspace_id: str
+    month: str
+    limit: int
+
+
 class AccessLostError(PostbreezeError):
     """A commit's membership guard did not hold; nothing was written."""
+
+
+class AssetLostError(PostbreezeError):
+    """An asset that a commit's post needs is not READY (any more); nothing was written."""
 
 
 class AnswerExistsError(PostbreezeError):
@@ -58,11 +87,46 @@ class AnswerExistsError(PostbreezeError):
         self.answer = answer
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MovedPost:
+    """A post that came from other spots of the listing to the one where it is."""
+
+    moved_at: datetime
+    spot: Spot
+    former_spots: tuple[FormerSpot, ...]
+
+
 class PostStore(Protocol):
     """Posts with their targets, events and stored answers."""
 
     def read(self, post_id: str) -> Post | None:
         """Read a post with its targets, strongly consistent, soft-deleted ones too."""
+        ...
+
+    def read_many(self, post_ids: Collection[str]) -> Mapping[str, Post]:
+        """Read posts as ``read`` does; unknown ones are left out."""
+        ...
+
+    def listed(
+        self, workspace_id: str, after: Spot, limit: int, status: PostStatus | None = None
+    ) -> Sequence[Spot]:
+        """List the next spots after one, of the same part, in their order, deleted posts aside.
+
+        What was written just now may be missing, or still listed where it was.
+
+        Args:
+            workspace_id: Of the posts.
+            after: A spot, or where a part begins.
+            limit: How many at most.
+            status: Only posts of this status, which must be one of the part's.
+        """
+        ...
+
+    def moved(self, workspace_id: str, since: datetime, limit: int) -> Sequence[MovedPost]:
+        """List the posts that have changed their spot since a moment, latest first.
+
+        Deleted posts are left out; what was written just now may be missing.
+        """
         ...
 
     def commit(
@@ -71,15 +135,18 @@ class PostStore(Protocol):
         *,
         guard: MembershipGuard | None = None,
         answer: StoredAnswer | None = None,
+        quota: Quota | None = None,
     ) -> None:
         """Write all of a change, its events, and ``answer`` if given, or nothing.
 
-        ``answer`` must be the first under its key.
+        ``answer`` must be the first under its key. With ``quota`` one more is counted.
 
         Raises:
             LostRaceError: A row it was decided on has changed.
             AccessLostError: The guard does not hold.
+            PlanLimitError: The quota is used up.
             AnswerExistsError: The idempotency key is taken.
+            AssetLostError: It makes the post need an asset that is not READY.
             UnavailableError: It may or may not have been committed.
         """
         ...
@@ -116,8 +183,17 @@ class PostStore(Protocol):
 class Directory(Protocol):
     """Keys, members, workspaces and social accounts."""
 
-    def key(self, digest: str) -> ApiKey | None:
-        """Read a key by its digest, strongly consistent."""
+    def admit(self, digest: str) -> ApiKey | None:
+        """Count one request of a client, and return its key as it now stands.
+
+        Never more than the key's limits are let through in a window, however many ask at once; a
+        call that is repeated because its answer was lost may count twice. A key that opens nothing
+        is returned all the same and has no limits; nothing is made of an unknown one.
+
+        Raises:
+            RateLimitedError: A window has none left; nothing was counted.
+            UnavailableError: It may or may not have been counted.
+        """
         ...
 
     def member(self, workspace_id: str, user_id: str) -> Member | None:
@@ -134,8 +210,75 @@ class Directory(Protocol):
 
     def member_and_accounts(
         self, workspace_id: str, user_id: str, account_ids: Collection[str]
-    ) -> tuple[Member | None, Mapping[str, SocialAccount]]:
-        """Read a membership and a workspace's accounts together, strongly consistent."""
+    ) -> Place:
+        """Read a membership, its workspace and accounts of it together, strongly consistent."""
+        ...
+
+    def memberships(self, user_id: str) -> Sequence[Member]:
+        """List the memberships of a user that stand now, by workspace id.
+
+        One that has ended is never listed; one that began a moment ago may be missing.
+        """
+        ...
+
+    def owner(self, workspace_id: str) -> str | None:
+        """Return the user who has been in a workspace longest of its owners, if it has any.
+
+        Strongly consistent.
+        """
+        ...
+
+    def workspaces(self, workspace_ids: Collection[str]) -> Mapping[str, Workspace]:
+        """Read workspaces by their ids, strongly consistent; unknown ones are left out."""
+        ...
+
+    def accounts(self, workspace_id: str) -> Sequence[SocialAccount]:
+        """List a workspace's accounts by id, strongly consistent."""
+        ...
+
+
+class Disconnections(Protocol):
+    """Accounts that are disconnected, and what that leaves to be done."""
+
+    def begin(self, disconnecting: Disconnecting, *, guard: MembershipGuard) -> None:
+        """Write the account, its event and the work it leaves behind, or nothing.
+
+        Raises:
+            LostRaceError: The account has changed meanwhile.
+            AccessLostError: The guard does not hold.
+            UnavailableError: It may or may not have been written.
+        """
+        ...
+
+    def work(self, account_id: str) -> Disconnection | None:
+        """Read what is left to be done for an account, strongly consistent."""
+        ...
+
+    def advance(self, work: Disconnection, *, expected_revision: int) -> None:
+        """Write down how far the work has got.
+
+        Raises:
+            LostRaceError: Somebody else has advanced it.
+        """
+        ...
+
+    def end(self, work: Disconnection) -> None:
+        """Note that nothing is left to be done.
+
+        Raises:
+            LostRaceError: Somebody else has advanced or ended it.
+        """
+        ...
+
+    def due(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return ids of accounts whose work is due, longest waiting first."""
+        ...
+
+    def open_posts(self, account_id: str, *, after: str | None, limit: int) -> Sequence[str]:
+        """Return, by id, posts on which the account has a target that has not begun.
+
+        It lags behind: what changed a moment ago may be missing, or still be there.
+        """
         ...
 
 
@@ -150,6 +293,14 @@ class Registry(Protocol):
         """Read a workspace."""
         ...
 
+    def replace_workspace(self, workspace: Workspace, *, expected_revision: int) -> None:
+        """Write a changed workspace.
+
+        Raises:
+            LostRaceError: It has changed meanwhile.
+        """
+        ...
+
     def put_member(self, member: Member) -> None:
         """Add a member or change a role."""
         ...
@@ -162,12 +313,16 @@ class Registry(Protocol):
         """Add a key."""
         ...
 
+    def key(self, digest: str) -> ApiKey | None:
+        """Read a key by its digest, strongly consistent; nothing is counted."""
+        ...
+
     def keys_of(self, owner_user_id: str) -> Sequence[ApiKey]:
         """List a user's keys, revoked ones too."""
         ...
 
     def replace_key(self, key: ApiKey, *, expected_revision: int) -> None:
-        """Write a changed key, such as a revoked one.
+        """Write a changed key, such as a revoked one; its requests are counted from anew.
 
         Raises:
             LostRaceError: It has changed meanwhile.
@@ -175,7 +330,7 @@ class Registry(Protocol):
         ...
 
     def add_account(self, account: SocialAccount) -> None:
-        """Add a social account."""
+        """Add a social account; a workspace has one at most of a platform and external id."""
         ...
 
     def accounts(self, workspace_id: str) -> Sequence[SocialAccount]:

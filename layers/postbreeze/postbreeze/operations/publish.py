@@ -22,12 +22,16 @@ from postbreeze.domain.errors import (
     UnavailableError,
 )
 from postbreeze.domain.lifecycle import (
+    FIRST_COMMENT_PENDING,
+    NOT_COMPLETED,
     OUTCOME_UNKNOWN,
     Failed,
     Published,
     Released,
     Result,
 )
+from postbreeze.domain.media import media_for, storage_key
+from postbreeze.domain.platform_rules import TextMeasures, contents_of_post, violations
 from postbreeze.domain.post import AccountStatus, Platform, Post, SocialAccount, Target
 from postbreeze.operations.conclude import Conclude
 from postbreeze.operations.effects import Effects
@@ -48,10 +52,10 @@ from postbreeze.operations.ports import (
 )
 from postbreeze.operations.races import decide
 
-NOT_COMPLETED = "PUBLISH_NOT_COMPLETED"
-FIRST_COMMENT_PENDING = "FIRST_COMMENT_PENDING"
 ACCOUNT_NOT_ACTIVE = "ACCOUNT_NOT_ACTIVE"
 CREDENTIALS_UNREADABLE = "CREDENTIALS_UNREADABLE"
+RULE_VIOLATED = "PLATFORM_RULE_VIOLATED"
+SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
 
 ASKED_AT_MOST = timedelta(hours=1)
 """How long a platform that cannot be reached is asked about a claim that ran out."""
@@ -76,6 +80,7 @@ class PublishOneTarget:
     secrets: SecretBox
     effects: Effects
     conclude: Conclude
+    measures: TextMeasures
     clock: Clock
     randomness: Randomness
     telemetry: Telemetry
@@ -103,7 +108,11 @@ class PublishOneTarget:
             self.effects.perform_all([early])
             return "too early"
         job = self._job(post, target)
-        prepared = job if isinstance(job, Failed) else _prepare(job)
+        prepared: PreparedPost | Failed | Released
+        if isinstance(job, Failed):
+            prepared = job
+        else:
+            prepared = self._broken_rule(post, target_id) or _prepare(job)
         claim_id = self.randomness.token(16).hex()
         post = self._claim(post, target_id, workflow_id, claim_id)
         if not lifecycle.holds(post, target_id, claim_id):
@@ -115,7 +124,7 @@ class PublishOneTarget:
         elif isinstance(prepared, (Failed, Released)):
             result = prepared
         else:
-            result = self._call(job, prepared)
+            result = self._objection(post, target) or self._call(job, prepared)
         return self._settle(post, target_id, claim_id, result, job)
 
     def resolve(self, post_id: str, target_id: str, claim_id: str) -> str:
@@ -160,10 +169,7 @@ class PublishOneTarget:
     def _job(self, post: Post, target: Target) -> _Job | Failed:
         account = self.directory.account(post.workspace_id, target.social_account_id)
         if account is None or account.status is not AccountStatus.ACTIVE:
-            return Failed(
-                code=ACCOUNT_NOT_ACTIVE,
-                message="The social account is not connected any more.",
-            )
+            return _NOT_ACTIVE
         try:
             credentials = self._credentials(account)
         except SecretUnreadableError:
@@ -177,6 +183,11 @@ class PublishOneTarget:
             publication=_publication(post, target, account, self.clock.now()),
             credentials=credentials,
         )
+
+    def _broken_rule(self, post: Post, target_id: str) -> Failed | None:
+        """Look whether its platform would take it: the rules may be others by now."""
+        broken = violations(contents_of_post(post, [target_id]), self.measures)
+        return Failed(code=RULE_VIOLATED, message=broken[0].message) if broken else None
 
     def _credentials(self, account: SocialAccount) -> Mapping[str, str]:
         if account.sealed_credentials is None:
@@ -206,6 +217,20 @@ class PublishOneTarget:
         if decided.change is not None:
             self.effects.attempt(decided.change)
         return decided.post
+
+    def _objection(self, post: Post, target: Target) -> Failed | Released | None:
+        """Look at the account again: who disconnected it before the claim was told that it counts.
+
+        A disconnect after the claim finds the target in flight, as a cancel would.
+        """
+        try:
+            account = self.directory.account(post.workspace_id, target.social_account_id)
+        except UnavailableError:
+            return Released(
+                code=SERVICE_UNAVAILABLE, message="The social account could not be looked at."
+            )
+        is_active = account is not None and account.status is AccountStatus.ACTIVE
+        return None if is_active else _NOT_ACTIVE
 
     def _call(self, job: _Job, prepared: PreparedPost) -> Result | None:
         """Publish, once; None where the outcome is not known yet."""
@@ -266,11 +291,12 @@ class PublishOneTarget:
         return outcome
 
     def _finish_comment(self, post: Post, target: Target, workflow_id: str) -> None:
-        """Add the first comment that a process which died after publishing still owed."""
+        """Add a first comment that is still owed: a process died, or a client asked again."""
         if target.first_comment_error != FIRST_COMMENT_PENDING or target.workflow_id != workflow_id:
             return
-        job = self._job(post, target)
+        job = _DELETED if post.deleted_at is not None else self._job(post, target)
         if isinstance(job, Failed):
+            self._settle_comment(post, target.id, job.code)
             return
         published = Published(
             external_post_id=target.external_post_id or "", external_url=target.external_url or ""
@@ -291,6 +317,9 @@ class PublishOneTarget:
         except PlatformError as failure:
             error = failure.code
             self.telemetry.warn("first comment failed", target_id=target_id, code=error)
+        self._settle_comment(post, target_id, error)
+
+    def _settle_comment(self, post: Post, target_id: str, error: str | None) -> None:
         decide(
             self.posts,
             post.id,
@@ -300,6 +329,12 @@ class PublishOneTarget:
             post=post,
         )
 
+
+_NOT_ACTIVE = Failed(
+    code=ACCOUNT_NOT_ACTIVE, message="The social account is not connected any more."
+)
+
+_DELETED = Failed(code="POST_DELETED", message="The post has been deleted.")
 
 _ABSENT = Failed(
     code=NOT_COMPLETED,
@@ -313,7 +348,6 @@ def sealing_context(account: SocialAccount) -> dict[str, str]:
 
 
 def _publication(post: Post, target: Target, account: SocialAccount, now: datetime) -> Publication:
-    wanted = set(target.media_ids)
     return Publication(
         target_id=target.id,
         account_id=account.id,
@@ -321,9 +355,15 @@ def _publication(post: Post, target: Target, account: SocialAccount, now: dateti
         text=(post.caption if target.caption_override is None else target.caption_override) or "",
         created_at=now,
         attachments=tuple(
-            Attachment(url=media.url, alt_text=media.alt_text)
-            for media in post.media
-            if media.url is not None and (not wanted or media.media_asset_id in wanted)
+            Attachment(
+                url=media.url,
+                storage_key=storage_key(post.workspace_id, media.media_asset_id)
+                if media.is_asset
+                else None,
+                content_type=media.content_type,
+                alt_text=media.alt_text,
+            )
+            for media in media_for(post, target)
         ),
         first_comment=target.first_comment,
         options=target.platform_options or {},

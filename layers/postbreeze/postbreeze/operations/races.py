@@ -48,10 +48,10 @@ def decide(
         post = post or posts.read(post_id)
         if post is None:
             return None
-        change = decision(post)
-        if change is None or change.is_empty:
-            return Decided(post=post, change=change)
         try:
+            change = decision(post)
+            if change is None or change.is_empty:
+                return Decided(post=post, change=change)
             posts.commit(change)
         except LostRaceError:
             post = None

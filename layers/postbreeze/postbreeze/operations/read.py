@@ -28,7 +28,7 @@ class ReadPost:
             UnavailableError: The database did not answer.
         """
         key, post = self.together.run(
-            lambda: self.directory.key(key_digest), lambda: self.posts.read(post_id)
+            lambda: self.directory.admit(key_digest), lambda: self.posts.read(post_id)
         )
         key = gate.usable(key, self.clock.now())
         post = gate.visible(post, key)

@@ -16,10 +16,12 @@ from postbreeze.domain.errors import UnavailableError
 from postbreeze.domain.post import Post, PostStatus
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.conclude import Conclude
+from postbreeze.operations.disconnect import FinishDisconnect
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.ports import (
     Clock,
     DeliveryQueue,
+    Disconnections,
     EventBus,
     PostStore,
     Telemetry,
@@ -39,8 +41,11 @@ LISTED = 1_000
 """How many of each kind are looked at. Each run begins somewhere else among them, so that items
 which cannot be repaired never keep the others waiting for ever."""
 
-SHARE = timedelta(seconds=14)
-"""How long one kind may take: all three together stay within the function's 50 seconds."""
+SHARE = timedelta(seconds=10)
+"""How long one kind may take: all four together stay within the function's 50 seconds."""
+
+PATIENCE = timedelta(seconds=5)
+"""How long one disconnected account may take of it."""
 
 MOST_OUTAGES = 3
 """After so many outages in a row a kind is left for the next run: each may cost seconds."""
@@ -51,7 +56,7 @@ _GOLDEN: Final = 0.618034
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
-    """Sweeps posts, events and deliveries that are overdue."""
+    """Sweeps posts, events, deliveries and disconnects that are overdue."""
 
     posts: PostStore
     webhooks: WebhookStore
@@ -61,6 +66,8 @@ class Reconcile:
     effects: Effects
     bus: EventBus
     delivery_queue: DeliveryQueue
+    disconnections: Disconnections
+    finish_disconnect: FinishDisconnect
     clock: Clock
     telemetry: Telemetry
 
@@ -80,6 +87,7 @@ class Reconcile:
             lambda delivery: self._delivery(*delivery),
         )
         run.sweep(lambda: self.posts.due_posts(now, LISTED), self._post)
+        run.sweep(lambda: self.disconnections.due(now, LISTED), self._disconnection)
         return run.counts
 
     def _post(self, post_id: str) -> Iterable[str]:
@@ -91,7 +99,7 @@ class Reconcile:
             # One that the scheduler does not take is no outage: posts behind it only need starting.
             if self.arm.attempt(post, actor=lifecycle.SERVICE).pending_workflow_id is None:
                 yield "ArmingCompleted"
-        elif post.status is PostStatus.SCHEDULED and post.workflow_id is not None:
+        elif lifecycle.is_overdue(post, now) and post.workflow_id is not None:
             if self.start(post.id, post.workflow_id):
                 yield "OverduePostStarted"
         else:
@@ -103,8 +111,13 @@ class Reconcile:
         if questions:
             self.effects.perform_all(questions)
             yield "ExpiredClaimAsked"
-        if lifecycle.stalled(post, now=now) and post.workflow_id is not None:
-            self.start(post.id, post.workflow_id)
+        messages = lifecycle.stalled(post, now=now)
+        if messages:
+            # What is too late by now ends here, also where its messages never get that far. A post
+            # that is on the clock again owes a first comment at most, and must not begin yet.
+            workflow_id = post.workflow_id if post.status is PostStatus.PUBLISHING else None
+            if workflow_id is None or not self.start(post.id, workflow_id):
+                self.effects.perform_all(messages)
             yield "StalledTargetSent"
         if self.conclude(post.id):
             yield "PostConcluded"
@@ -116,6 +129,10 @@ class Reconcile:
     def _delivery(self, endpoint_id: str, delivery_id: str) -> Iterable[str]:
         self.delivery_queue.send(endpoint_id, delivery_id)
         yield "DeliverySentAgain"
+
+    def _disconnection(self, account_id: str) -> Iterable[str]:
+        if self.finish_disconnect(account_id, until=self.clock.now() + PATIENCE):
+            yield "DisconnectContinued"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from postbreeze.domain import ids
-from postbreeze.domain.errors import ContendedError, LostRaceError, ValidationError
+from postbreeze.domain.errors import (
+    ContendedError,
+    LostRaceError,
+    StillDisconnectingError,
+    ValidationError,
+)
 from postbreeze.domain.post import AccountStatus, Platform, SocialAccount
 from postbreeze.operations.administer.checks import checked_text, standing_workspace
-from postbreeze.operations.ports import Clock, Randomness, Registry, SecretBox
+from postbreeze.operations.ports import Clock, Disconnections, Randomness, Registry, SecretBox
 from postbreeze.operations.publish import sealing_context
 from postbreeze.operations.races import MOST_RACES
 
@@ -44,6 +49,7 @@ class Accounts:
     """Connects social accounts to workspaces."""
 
     registry: Registry
+    disconnections: Disconnections
     secrets: SecretBox
     clock: Clock
     randomness: Randomness
@@ -73,6 +79,7 @@ class Accounts:
             ValidationError: A value is malformed.
             NotFoundError: There is no such workspace.
             PlatformError: The platform refused the credentials or could not be asked.
+            StillDisconnectingError: It is being disconnected at this moment.
             ContendedError: The account kept changing.
         """
         identifier = checked_text(
@@ -88,50 +95,48 @@ class Accounts:
             else sign_in(identifier, password)
         )
         credentials = json.dumps({"identifier": identifier, "appPassword": password})
-        for _ in range(MOST_RACES):
-            present = self._present(workspace_id, Platform.BLUESKY, known.external_account_id)
-            account = present or self._new(
-                workspace_id, Platform.BLUESKY, known.external_account_id, name or known.handle
-            )
-            account = replace(
+
+        def connected(account: SocialAccount) -> SocialAccount:
+            return replace(
                 account,
                 display_name=name or known.handle,
-                status=AccountStatus.ACTIVE,
+                handle=known.handle,
                 sealed_credentials=self.secrets.seal(credentials, sealing_context(account)),
             )
-            if present is None:
-                self.registry.add_account(account)
-                return account
-            account = replace(account, revision=present.revision + 1)
-            try:
-                self.registry.replace_account(account, expected_revision=present.revision)
-            except LostRaceError:
-                continue
-            return account
-        raise ContendedError
+
+        return self._connect(
+            self._new(workspace_id, Platform.BLUESKY, known.external_account_id, known.handle),
+            connected,
+        )
 
     def add(
-        self, workspace_id: str, platform: Platform, name: str, external_account_id: str
+        self,
+        workspace_id: str,
+        platform: Platform,
+        name: str,
+        external_account_id: str,
+        handle: str | None = None,
     ) -> SocialAccount:
         """Add an account of a platform that has no client yet, without credentials.
 
-        Posts can be planned for it; publishing fails and says why. Adding it again changes nothing.
+        Posts can be planned for it; publishing fails and says why. Adding it again changes nothing,
+        unless it was disconnected: then it is connected again.
 
         Raises:
             ValidationError: A value is malformed, or the platform is Bluesky.
             NotFoundError: There is no such workspace.
+            StillDisconnectingError: It is being disconnected at this moment.
+            ContendedError: The account kept changing.
         """
         if platform is Platform.BLUESKY:
             raise ValidationError.of("platform", "A Bluesky account is connected, not added.")
         name = checked_text("name", name)
         external_account_id = checked_text("externalId", external_account_id)
+        if handle is not None:
+            handle = checked_text("handle", handle)
         standing_workspace(self.registry, workspace_id)
-        present = self._present(workspace_id, platform, external_account_id)
-        if present is not None:
-            return present
-        account = self._new(workspace_id, platform, external_account_id, name)
-        self.registry.add_account(account)
-        return account
+        new = self._new(workspace_id, platform, external_account_id, name)
+        return self._connect(replace(new, handle=handle), connected=None)
 
     def list(self, workspace_id: str) -> Sequence[SocialAccount]:
         """List a workspace's accounts, oldest first.
@@ -142,6 +147,40 @@ class Accounts:
         """
         standing_workspace(self.registry, workspace_id)
         return sorted(self.registry.accounts(workspace_id), key=lambda account: account.id)
+
+    def _connect(
+        self, new: SocialAccount, connected: Callable[[SocialAccount], SocialAccount] | None
+    ) -> SocialAccount:
+        """Add an account, or connect again the one that the workspace has of it.
+
+        ``connected`` gives it what connecting renews; without it one that is active stays as it is.
+        """
+        for _ in range(MOST_RACES):
+            present = self._present(new.workspace_id, new.platform, new.external_account_id)
+            account = present or new
+            if connected is not None:
+                account = connected(account)
+            elif account.status is AccountStatus.ACTIVE and present is not None:
+                return present
+            if present is not None:
+                account = replace(
+                    account,
+                    status=AccountStatus.ACTIVE,
+                    disconnected_at=None,
+                    revision=present.revision + 1,
+                )
+                # What is scheduled from now on must not be taken for what was scheduled before.
+                if self.disconnections.work(present.id) is not None:
+                    raise StillDisconnectingError
+            try:
+                if present is None:
+                    self.registry.add_account(account)
+                else:
+                    self.registry.replace_account(account, expected_revision=present.revision)
+            except LostRaceError:
+                continue
+            return account
+        raise ContendedError
 
     def _present(
         self, workspace_id: str, platform: Platform, external_account_id: str

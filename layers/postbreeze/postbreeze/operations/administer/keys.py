@@ -7,7 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from postbreeze.domain import api_keys, ids
-from postbreeze.domain.access import ApiKey, Grant
+from postbreeze.domain.access import (
+    REQUESTS_PER_MINUTE,
+    REQUESTS_PER_QUARTER_HOUR,
+    ApiKey,
+    Grant,
+)
 from postbreeze.domain.errors import (
     ContendedError,
     LostRaceError,
@@ -22,6 +27,8 @@ from postbreeze.operations.administer.checks import (
 )
 from postbreeze.operations.ports import Clock, Directory, Randomness, Registry
 from postbreeze.operations.races import MOST_RACES
+
+_CURSOR_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +56,8 @@ class Keys:
         workspace_ids: Collection[str] | None = None,
         grants: Collection[Grant] = (),
         expires_at: datetime | None = None,
-        rate_limit_exempt: bool = False,
+        requests_per_minute: int = REQUESTS_PER_MINUTE,
+        requests_per_quarter_hour: int = REQUESTS_PER_QUARTER_HOUR,
     ) -> MintedKey:
         """Make a key for a user; its plaintext cannot be read again later.
 
@@ -59,10 +67,11 @@ class Keys:
             workspace_ids: The only workspaces it reaches; None for all of the user's.
             grants: Powers beyond those of the role.
             expires_at: From when it opens nothing, with a time zone; None for never.
-            rate_limit_exempt: Whether it is never slowed down: for the operator's own tools.
+            requests_per_minute: How many requests are let through in a minute, at most.
+            requests_per_quarter_hour: How many in a quarter of an hour.
 
         Raises:
-            ValidationError: An id, the name or the expiry is wrong.
+            ValidationError: An id, the name, the expiry or a limit is wrong.
             NotFoundError: There is no such workspace.
             RefusalError: The user is no member of a workspace the key is to be limited to.
         """
@@ -71,6 +80,8 @@ class Keys:
         now = self.clock.now()
         if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
             raise ValidationError.of("expiresAt", "It must be in the future and have an offset.")
+        if min(requests_per_minute, requests_per_quarter_hour) < 1:
+            raise ValidationError.of("limits", "A key needs at least one request in each window.")
         if workspace_ids is not None:
             self._check_scope(user_id, workspace_ids)
         plaintext = api_keys.mint(self.randomness.token(api_keys.RANDOM_BYTES))
@@ -84,7 +95,9 @@ class Keys:
             workspace_ids=None if workspace_ids is None else frozenset(workspace_ids),
             grants=frozenset(grants),
             expires_at=expires_at,
-            rate_limit_exempt=rate_limit_exempt,
+            requests_per_minute=requests_per_minute,
+            requests_per_quarter_hour=requests_per_quarter_hour,
+            cursor_secret=self.randomness.token(_CURSOR_SECRET_BYTES),
         )
         self.registry.add_key(key)
         return MintedKey(key=key, plaintext=plaintext)
@@ -100,7 +113,7 @@ class Keys:
 
     def is_known(self, plaintext: str) -> bool:
         """Tell whether this is a key, usable or not, of this deployment."""
-        return self.directory.key(api_keys.digest(plaintext)) is not None
+        return self.registry.key(api_keys.digest(plaintext)) is not None
 
     def revoke(self, user_id: str, key_id: str) -> ApiKey:
         """Revoke one of a user's keys; it opens nothing from the very next request on.
@@ -132,7 +145,7 @@ class Keys:
     def _revoke(self, digest: str) -> ApiKey:
         for _ in range(MOST_RACES):
             # The list comes from an index that may lag behind; the row itself does not.
-            key = self.directory.key(digest)
+            key = self.registry.key(digest)
             if key is None:
                 raise NotFoundError("There is no such key.")
             if key.revoked_at is not None:
