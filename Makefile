@@ -17,7 +17,7 @@ THIS_PYTHON = "$$($(PYTHON3) -c 'import sys; print(sys.executable)')"
 SYNC = { [ -x $(1)/bin/python ] || $(UV) venv --quiet --no-project --python $(THIS_PYTHON) $(1); } && \
 	$(UV) pip sync --quiet --require-hashes --python $(1) $(2)
 
-.PHONY: help setup demo up down status test check build bench openapi deploy test-platforms lock clean
+.PHONY: help setup demo up down status test test-listing check build bench openapi deploy test-platforms lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 17
@@ -52,6 +52,9 @@ test: setup check build ## everything that needs no one else's server
 	@echo "· end to end, on a deployed stack of its own"
 	@$(BIN)/pytest tests/e2e
 
+test-listing: setup ## list 100,000 posts while others come and go
+	@POSTBREEZE_LISTED_POSTS=100000 $(BIN)/pytest --capture=no tests/performance/test_listing.py
+
 test-platforms: setup ## publish to the reference Bluesky server
 	@$(BIN)/python -m local.reference_pds install
 	@$(BIN)/pytest tests/platforms
@@ -63,7 +66,7 @@ bench: setup ## measure the API of the running local stack
 	@$(BIN)/python -m local.bench
 
 openapi: setup ## write docs/openapi.json
-	@$(BIN)/python -m postbreeze.http.openapi > docs/openapi.json
+	@$(BIN)/python -m postbreeze.http.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
 
 deploy: build ## deploy to AWS with your credentials
 	@$(SAM) deploy --guided --no-fail-on-empty-changeset

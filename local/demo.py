@@ -186,7 +186,7 @@ class Stack:
             line
             for line in _lines(self.described["receiver"]["log"])
             if line["headers"].get(EVENT_HEADER) == event
-            and json.loads(line["body"])["payload"]["post"]["id"] == post_id
+            and json.loads(line["body"])["payload"].get("post", {}).get("id") == post_id
         ]
 
 

@@ -1,8 +1,8 @@
 """Starts MiniStack. Run by the engine's own interpreter, which has MiniStack and nothing of ours.
 
 A few things are set right on the way: how it treats EventBridge schedules, which permissions it
-asks of a role, and how long a function takes to start. A MiniStack that does not have what is
-changed here stops at once instead of running unchanged.
+asks of a role, how it reads an index, and how long a function takes to start. A MiniStack that does
+not have what is changed here stops at once instead of running unchanged.
 """
 
 from __future__ import annotations
@@ -117,6 +117,9 @@ def main() -> None:
     iam_actions = importlib.import_module("ministack.core.iam_actions")
     name_schedule_groups(iam_actions)
     ask_for_single_actions(iam_actions)
+    # Found beside this file: the engine's interpreter does not know the package.
+    indexes = importlib.import_module("engine_indexes")
+    indexes.read_in_order(importlib.import_module("ministack.services.dynamodb"))
     share_layers(importlib.import_module("ministack.core.lambda_runtime"))
     importlib.import_module("ministack.app").main()
 

@@ -16,6 +16,9 @@ from postbreeze.domain.post import Platform, SocialAccount
 BLUESKY_ACCOUNTS: Final = ("one.postbreeze.test", "two.postbreeze.test", "three.postbreeze.test")
 OTHER_BLUESKY_ACCOUNT: Final = "other.postbreeze.test"
 
+PLENTY: Final = 1_000_000
+"""More requests than any test makes of a key in a window."""
+
 ROLES: Final = {
     "owner": Role.OWNER,
     "admin": Role.ADMIN,
@@ -83,10 +86,11 @@ def seed(
 
 
 def _mint(operator: Operator, users: Mapping[str, str], workspace_id: str) -> dict[str, str]:
-    """Make one key for each thing a test may want; all are free of rate limits but ``limited``."""
+    """Make one key for each thing a test may want; none but ``limited`` is slowed down."""
 
     def key(name: str, user: str, **wishes: Any) -> str:
-        wishes = {"rate_limit_exempt": True, **wishes}
+        if name != "limited":
+            wishes |= {"requests_per_minute": PLENTY, "requests_per_quarter_hour": PLENTY}
         return operator.keys.mint(users[user], name, **wishes).plaintext
 
     keys = {
@@ -96,7 +100,7 @@ def _mint(operator: Operator, users: Mapping[str, str], workspace_id: str) -> di
         "reviewer": key("reviewer", "reviewer"),
         "scoped": key("scoped", "owner", workspace_ids=[workspace_id]),
         "revoked": key("revoked", "owner"),
-        "limited": key("limited", "owner", rate_limit_exempt=False),
+        "limited": key("limited", "owner"),
         "otherWorkspace": key("otherWorkspace", "otherOwner"),
     }
     operator.keys.revoke_leaked(keys["revoked"])

@@ -181,11 +181,12 @@ class PlatformContract:
         # When
         with pytest.raises(PlatformRejectedError) as publishing:
             stage.client.prepare(other, person.credentials).publish()
-        with pytest.raises(PlatformRejectedError) as finding:
-            stage.client.find(other, person.credentials)
+        found = stage.client.find(other, person.credentials)
 
-        # Then
-        assert publishing.value.code == finding.value.code == "RECORD_KEY_TAKEN"
+        # Then it is not published again, and found for what it is
+        assert publishing.value.code == "RECORD_KEY_TAKEN"
+        assert found is not None
+        assert [found.id] == [seen.id for seen in stage.seen(person)]
         assert [seen.text for seen in stage.seen(person)] == [wanted.text]
 
     def test_wrong_credentials_are_refused_before_anything_is_public(self, stage: Stage) -> None:

@@ -10,7 +10,7 @@ from postbreeze.adapters.dynamodb.registry import DynamoRegistry
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.domain import ids
 from postbreeze.domain.errors import LostRaceError
-from postbreeze.domain.post import AccountStatus
+from postbreeze.domain.post import AccountStatus, Platform
 from postbreeze.operations.ports import Registry
 from tests.support.aws import Aws
 from tests.support.builders import (
@@ -43,6 +43,24 @@ def test_a_workspace_is_added_once(registry: Registry) -> None:
         registry.add_workspace(replace(workspace, name="other"))
     assert registry.workspace(workspace.id) == workspace
     assert registry.workspace(an_id(ids.WORKSPACE)) is None
+
+
+def test_a_workspace_is_replaced_as_long_as_it_stands(registry: Registry) -> None:
+    # Given
+    workspace = a_workspace()
+    registry.add_workspace(workspace)
+    held = replace(workspace, held_at=START, hold_reason="unpaid", post_limit=0, revision=2)
+    # When
+    registry.replace_workspace(held, expected_revision=1)
+    # Then
+    assert registry.workspace(workspace.id) == held
+    for expected, other in ((1, workspace), (1, a_workspace())):
+        with pytest.raises(LostRaceError):
+            registry.replace_workspace(replace(other, revision=2), expected_revision=expected)
+    # And when it is released
+    registry.replace_workspace(replace(workspace, revision=3), expected_revision=2)
+    # Then
+    assert registry.workspace(workspace.id) == replace(workspace, revision=3)
 
 
 def test_a_key_is_added_once(registry: Registry) -> None:
@@ -94,6 +112,23 @@ def test_an_account_is_connected_in_one_workspace(registry: Registry) -> None:
     assert registry.accounts("ws_other") == []
 
 
+def test_a_workspace_has_one_account_of_a_platform_and_external_id(registry: Registry) -> None:
+    # Given
+    account = an_account()
+    registry.add_account(account)
+    # When it is added under another id
+    with pytest.raises(LostRaceError):
+        registry.add_account(replace(account, id=an_id(ids.ACCOUNT)))
+    # Then only the same in another workspace, or another one, is
+    there = replace(account, id=an_id(ids.ACCOUNT), workspace_id=an_id(ids.WORKSPACE))
+    other = replace(account, id=an_id(ids.ACCOUNT), platform=Platform.X)
+    long = replace(account, id=an_id(ids.ACCOUNT), external_account_id="ä" * 512)
+    for each in (there, other, long):
+        registry.add_account(each)
+    assert registry.accounts(WORKSPACE_ID) == [account, other, long]
+    assert registry.accounts(there.workspace_id) == [there]
+
+
 def test_accounts_are_listed_without_members(registry: Registry) -> None:
     # Given
     accounts = [an_account() for _ in range(3)]
@@ -109,7 +144,13 @@ def test_an_account_is_replaced_as_long_as_it_stands(registry: Registry) -> None
     # Given
     account = an_account()
     registry.add_account(account)
-    gone = replace(account, status=AccountStatus.DISCONNECTED, sealed_credentials=None, revision=2)
+    gone = replace(
+        account,
+        status=AccountStatus.DISCONNECTED,
+        sealed_credentials=None,
+        disconnected_at=START,
+        revision=2,
+    )
     # When
     registry.replace_account(gone, expected_revision=1)
     # Then

@@ -18,13 +18,17 @@ from postbreeze.domain.changes import Change, RowCheck
 from postbreeze.domain.documents import post_document, timestamp
 from postbreeze.domain.events import Event, EventType
 from postbreeze.domain.lifecycle import LEASE, OVERDUE_AFTER
+from postbreeze.domain.media import Asset, AssetStatus
 from postbreeze.domain.post import (
     AccountStatus,
+    FormerSpot,
     Media,
+    Part,
     Platform,
     Post,
     PostStatus,
     SocialAccount,
+    Spot,
     Target,
     TargetStatus,
 )
@@ -34,6 +38,12 @@ from tests.support.fakes import START
 
 LATER = START + timedelta(hours=1)
 """When scheduled posts are to go out."""
+
+PLENTY = 1_000_000
+"""More requests than any test makes of a key in a window."""
+
+CURSOR_SECRET = bytes(range(32))
+"""What the cursors of every key are signed with."""
 
 _numbers = count(1)
 
@@ -212,7 +222,20 @@ def a_full_post() -> Post:
                 url="https://example.com/a.png",
                 kind="IMAGE",
             ),
-            Media(media_asset_id=an_id(ids.MEDIA), order=1),
+            Media(
+                media_asset_id=an_id(ids.MEDIA),
+                order=1,
+                kind="VIDEO",
+                content_type="video/mp4",
+                duration_seconds=12.5,
+            ),
+            Media(
+                media_asset_id=an_id(ids.MEDIA),
+                order=2,
+                kind="IMAGE",
+                content_type="image/png",
+                is_shared=False,
+            ),
         ),
         caption="Ahoi ⛵ 日本語",
         scheduled_at=moments[2],
@@ -229,6 +252,10 @@ def a_full_post() -> Post:
         canceled_by_user_id=an_id(ids.USER),
         generation=8,
         attention_at=moments[6],
+        former_spots=(
+            FormerSpot(until=moments[7], spot=Spot(part=Part.UPCOMING, key=f"é#{post_id}")),
+            FormerSpot(until=moments[8], spot=Spot(part=Part.REST, key=f'"~"#{post_id}')),
+        ),
         revision=9,
     )
 
@@ -330,23 +357,59 @@ def a_key(**changes: Any) -> ApiKey:
         name="laptop",
         hint="pb_live_…abcd",
         created_at=START,
+        requests_per_minute=PLENTY,
+        requests_per_quarter_hour=PLENTY,
+        cursor_secret=CURSOR_SECRET,
     )
     return replace(key, **changes)
 
 
 def an_account(**changes: Any) -> SocialAccount:
     """Make a connected Bluesky account of the usual workspace."""
+    account_id = an_id(ids.ACCOUNT)
     account = SocialAccount(
-        id=an_id(ids.ACCOUNT),
+        id=account_id,
         workspace_id=WORKSPACE_ID,
         platform=Platform.BLUESKY,
         display_name="Möwe",
-        external_account_id="did:plc:abc",
+        external_account_id=f"did:plc:{account_id}",
         status=AccountStatus.ACTIVE,
         created_at=START,
+        handle="moewe.example",
         sealed_credentials=b"\x00sealed\xff",
     )
     return replace(account, **changes)
+
+
+def an_asset(**changes: Any) -> Asset:
+    """Make a picture of the usual workspace that is ready."""
+    asset = Asset(
+        id=an_id(ids.MEDIA),
+        workspace_id=WORKSPACE_ID,
+        status=AssetStatus.READY,
+        content_type="image/png",
+        size_bytes=3,
+        created_at=START,
+        created_by_user_id=USER_ID,
+        alt_text="Möwe",
+        filename="möwe.png",
+    )
+    return replace(asset, **changes)
+
+
+def shown(*assets: Asset) -> tuple[Media, ...]:
+    """Make a post's media of assets."""
+    return tuple(
+        Media(
+            media_asset_id=asset.id,
+            order=order,
+            alt_text=asset.alt_text,
+            kind=asset.kind.value,
+            content_type=asset.content_type,
+            duration_seconds=asset.duration_seconds,
+        )
+        for order, asset in enumerate(assets)
+    )
 
 
 def an_endpoint(**changes: Any) -> Endpoint:

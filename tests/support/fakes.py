@@ -9,23 +9,53 @@ import json
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from hashlib import sha256
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from io import BytesIO
+from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
 
-from postbreeze.domain.access import ApiKey, Member, Workspace
+from postbreeze.domain import rate_limits
+from postbreeze.domain.access import ApiKey, Member, Role, Workspace
 from postbreeze.domain.changes import ArmSchedule, Change, PublishTarget, ResolveTarget
-from postbreeze.domain.errors import LostRaceError, SecretUnreadableError
+from postbreeze.domain.disconnection import Disconnecting, Disconnection
+from postbreeze.domain.errors import (
+    LostRaceError,
+    PlanLimitError,
+    RateLimitedError,
+    SecretUnreadableError,
+)
 from postbreeze.domain.events import Event
-from postbreeze.domain.post import Post, SocialAccount, Target
+from postbreeze.domain.listing import spot_of
+from postbreeze.domain.media import UPLOAD_TIME, Asset, AssetStatus, needed_assets
+from postbreeze.domain.post import (
+    Post,
+    PostStatus,
+    SocialAccount,
+    Spot,
+    Target,
+    TargetStatus,
+)
+from postbreeze.domain.rate_limits import Standing, Tally
 from postbreeze.domain.webhook import Delivery, Endpoint
+from postbreeze.operations.media.ports import (
+    AssetPage,
+    FetchedFile,
+    FetchError,
+    StoredObject,
+    Upload,
+)
 from postbreeze.operations.ports import (
     AccessLostError,
     AnswerExistsError,
+    AssetLostError,
     MembershipGuard,
+    MovedPost,
+    Place,
+    Quota,
     StoredAnswer,
 )
 
@@ -157,12 +187,35 @@ class FakeTelemetry(Counting):
 class FakeWorkspaces(Counting):
     """The workspaces table: a ``Directory`` and a ``Registry`` in one."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        clock: FakeClock | None = None,
+        meter: Callable[[Standing], None] | None = None,
+    ) -> None:
         super().__init__()
+        self._clock = clock or FakeClock()
+        self.meter = meter
+        self._tallies: dict[str, Tally] = {}
         self._workspaces: dict[str, Workspace] = {}
         self._members: dict[tuple[str, str], Member] = {}
         self._keys: dict[str, ApiKey] = {}
         self._accounts: dict[str, SocialAccount] = {}
+
+    @counted
+    def admit(self, digest: str) -> ApiKey | None:
+        now = self._clock.at
+        key = self._keys.get(digest)
+        if key is None or not key.is_usable(now):
+            return key
+        tally = rate_limits.tally_at(now, key, self._tallies.get(digest))
+        if not tally.is_full:
+            self._tallies[digest] = tally.after_one()
+        standing = rate_limits.standing(key, self._tallies.get(digest, tally))
+        if self.meter is not None:
+            self.meter(standing)
+        if tally.is_full:
+            raise RateLimitedError(rate_limits.milliseconds_until(now, standing))
+        return key
 
     @counted
     def key(self, digest: str) -> ApiKey | None:
@@ -184,15 +237,38 @@ class FakeWorkspaces(Counting):
     @counted
     def member_and_accounts(
         self, workspace_id: str, user_id: str, account_ids: Collection[str]
-    ) -> tuple[Member | None, Mapping[str, SocialAccount]]:
-        if len(set(account_ids)) > 99:
+    ) -> Place:
+        if len(set(account_ids)) > 98:
             raise ValueError("at most 100 rows can be read together")
         found = {
             account_id: account
             for account_id in account_ids
             if (account := self._account_in(workspace_id, account_id)) is not None
         }
-        return self._members.get((workspace_id, user_id)), found
+        return Place(
+            member=self._members.get((workspace_id, user_id)),
+            workspace=self._workspaces.get(workspace_id),
+            accounts=found,
+        )
+
+    @counted
+    def memberships(self, user_id: str) -> Sequence[Member]:
+        found = [each for each in self._members.values() if each.user_id == user_id]
+        return sorted(found, key=lambda member: member.workspace_id)
+
+    @counted
+    def owner(self, workspace_id: str) -> str | None:
+        owners = [
+            each
+            for each in self._members.values()
+            if each.workspace_id == workspace_id and each.role is Role.OWNER
+        ]
+        ordered = sorted(owners, key=lambda each: (each.created_at, each.user_id))
+        return ordered[0].user_id if ordered else None
+
+    @counted
+    def workspaces(self, workspace_ids: Collection[str]) -> Mapping[str, Workspace]:
+        return {each: self._workspaces[each] for each in workspace_ids if each in self._workspaces}
 
     @counted
     def add_workspace(self, workspace: Workspace) -> None:
@@ -201,6 +277,10 @@ class FakeWorkspaces(Counting):
     @counted
     def workspace(self, workspace_id: str) -> Workspace | None:
         return self._workspaces.get(workspace_id)
+
+    @counted
+    def replace_workspace(self, workspace: Workspace, *, expected_revision: int) -> None:
+        _replace(self._workspaces, workspace.id, workspace, expected_revision)
 
     @counted
     def put_member(self, member: Member) -> None:
@@ -222,9 +302,13 @@ class FakeWorkspaces(Counting):
     @counted
     def replace_key(self, key: ApiKey, *, expected_revision: int) -> None:
         _replace(self._keys, key.digest, key, expected_revision)
+        self._tallies.pop(key.digest, None)
 
     @counted
     def add_account(self, account: SocialAccount) -> None:
+        for known in self._accounts.values():
+            if _known_as(known) == _known_as(account):
+                raise LostRaceError("the workspace has another account of that external id")
         _add(self._accounts, account.id, account)
 
     @counted
@@ -243,13 +327,160 @@ class FakeWorkspaces(Counting):
         return account if account is not None and account.workspace_id == workspace_id else None
 
 
+class FakeAssetStore(Counting):
+    """The media table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._assets: dict[str, Asset] = {}
+        self.naming: dict[str, set[str]] = {}
+        """The posts that have needed each asset, by the asset's id."""
+
+    @counted
+    def add(self, asset: Asset) -> None:
+        self._assets[asset.id] = asset
+
+    @counted
+    def asset(self, asset_id: str) -> Asset | None:
+        return self._assets.get(asset_id)
+
+    @counted
+    def assets(self, asset_ids: Collection[str]) -> Mapping[str, Asset]:
+        if len(set(asset_ids)) > 100:
+            raise ValueError("at most 100 rows can be read together")
+        return {each: self._assets[each] for each in asset_ids if each in self._assets}
+
+    @counted
+    def replace(self, asset: Asset, *, expected_revision: int) -> None:
+        _replace(self._assets, asset.id, asset, expected_revision)
+
+    @counted
+    def remove(self, asset_id: str) -> None:
+        self._assets.pop(asset_id, None)
+
+    @counted
+    def page(self, workspace_id: str, *, limit: int, before: str | None) -> AssetPage:
+        found = sorted(
+            (
+                asset
+                for asset in self._assets.values()
+                if asset.workspace_id == workspace_id and (before is None or asset.id < before)
+            ),
+            key=lambda asset: asset.id,
+            reverse=True,
+        )
+        shown = tuple(found[:limit])
+        return AssetPage(assets=shown, next_before=shown[-1].id if len(found) > limit else None)
+
+    @counted
+    def posts_naming(self, asset_id: str, *, limit: int, after: str | None) -> Sequence[str]:
+        naming = sorted(self.naming.get(asset_id, ()))
+        return [each for each in naming if after is None or each > after][:limit]
+
+    @counted
+    def forget(self, asset_id: str, post_ids: Collection[str]) -> None:
+        self.naming.get(asset_id, set()).difference_update(post_ids)
+
+    def note(self, asset_id: str, post_id: str) -> None:
+        """Note that a post has come to need an asset."""
+        self.naming.setdefault(asset_id, set()).add(post_id)
+
+    def is_ready(self, asset_id: str, workspace_id: str) -> bool:
+        """Tell whether a post of that workspace may come to need the asset."""
+        asset = self._assets.get(asset_id)
+        return (
+            asset is not None
+            and asset.status is AssetStatus.READY
+            and asset.workspace_id == workspace_id
+        )
+
+
+class FakeStorage(Counting):
+    """A bucket."""
+
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        super().__init__()
+        self._clock = clock or FakeClock()
+        self.objects: dict[str, tuple[bytes, str]] = {}
+        """What is there, with its content type, by key."""
+        self.kept: set[str] = set()
+        """The keys of what does not expire."""
+
+    def address(self, key: str) -> str:
+        return f"https://bucket.test/{key}"
+
+    @counted
+    def upload(self, key: str, *, content_type: str, size_bytes: int | None) -> Upload:
+        length = {} if size_bytes is None else {"Content-Length": str(size_bytes)}
+        return Upload(
+            url=f"{self.address(key)}?signature",
+            headers={"Content-Type": content_type, **length},
+            expires_at=self._clock.at + UPLOAD_TIME,
+        )
+
+    @counted
+    def put(self, key: str, body: BinaryIO, *, content_type: str, size_bytes: int) -> None:
+        content = body.read()
+        if len(content) != size_bytes:
+            raise ValueError("the body has another size")
+        self.objects[key] = (content, content_type)
+        self.kept.discard(key)
+
+    @counted
+    def head(self, key: str) -> StoredObject | None:
+        if key not in self.objects:
+            return None
+        content, content_type = self.objects[key]
+        return StoredObject(content_type=content_type, size_bytes=len(content))
+
+    @counted
+    def keep(self, key: str) -> None:
+        self.kept.add(key)
+
+    @counted
+    def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+        self.kept.discard(key)
+
+
+class FakeFileSource(Counting):
+    """The internet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[str, tuple[bytes, str]] = {}
+        """What is at each address, with its content type."""
+
+    @contextmanager
+    def fetch(self, url: str) -> Iterator[FetchedFile]:
+        with self.lock:
+            self.calls["fetch"] += 1
+            found = self.files.get(url)
+        if found is None:
+            raise FetchError("The server answered with status 404 instead of 200.")
+        content, content_type = found
+        with BytesIO(content) as body:
+            yield FetchedFile(body=body, content_type=content_type, size_bytes=len(content))
+
+
+def _known_as(account: SocialAccount) -> tuple[str, str, str]:
+    return account.workspace_id, account.platform, account.external_account_id
+
+
 class FakePostStore(Counting):
     """The posts table. Members, for guards, are those of ``workspaces``."""
 
-    def __init__(self, workspaces: FakeWorkspaces, clock: FakeClock) -> None:
+    def __init__(
+        self,
+        workspaces: FakeWorkspaces,
+        clock: FakeClock,
+        assets: FakeAssetStore | None = None,
+    ) -> None:
         super().__init__()
         # One lock for both tables: a commit's guard is part of its transaction.
         self.lock = workspaces.lock
+        self._assets = assets or FakeAssetStore()
+        self._assets.lock = self.lock
         self._workspaces = workspaces
         self._clock = clock
         self._posts: dict[str, Post] = {}
@@ -257,6 +488,8 @@ class FakePostStore(Counting):
         self._targets: dict[str, Target] = {}
         self._events: dict[str, dict[str, Event]] = {}
         self._answers: dict[tuple[str, str], StoredAnswer] = {}
+        self.usage: Counter[tuple[str, str]] = Counter()
+        """How many posts were counted, by workspace and month."""
         self.expiries: dict[str, datetime] = {}
         """When each event that was fanned out expires, by its id."""
 
@@ -265,12 +498,47 @@ class FakePostStore(Counting):
         return self._read(post_id)
 
     @counted
+    def read_many(self, post_ids: Collection[str]) -> Mapping[str, Post]:
+        posts = ((post_id, self._read(post_id)) for post_id in post_ids)
+        return {post_id: post for post_id, post in posts if post is not None}
+
+    @counted
+    def listed(
+        self, workspace_id: str, after: Spot, limit: int, status: PostStatus | None = None
+    ) -> Sequence[Spot]:
+        spots = (
+            spot_of(post)
+            for post in self._standing(workspace_id)
+            if status is None or post.status is status
+        )
+        return sorted(spot for spot in spots if spot.part is after.part and spot > after)[:limit]
+
+    @counted
+    def moved(self, workspace_id: str, since: datetime, limit: int) -> Sequence[MovedPost]:
+        found = [
+            MovedPost(
+                moved_at=post.former_spots[-1].until,
+                spot=spot_of(post),
+                former_spots=post.former_spots,
+            )
+            for post in self._standing(workspace_id)
+            if post.former_spots and post.former_spots[-1].until > since
+        ]
+        return sorted(found, key=lambda moved: moved.moved_at, reverse=True)[:limit]
+
+    def _standing(self, workspace_id: str) -> Iterator[Post]:
+        for post in self._posts.values():
+            if post.workspace_id == workspace_id and post.deleted_at is None:
+                yield post
+
+    @counted
     def commit(
         self,
         change: Change,
         *,
         guard: MembershipGuard | None = None,
         answer: StoredAnswer | None = None,
+        quota: Quota | None = None,
     ) -> None:
         if answer is not None:
             standing = self._answers.get((answer.key_digest, answer.idempotency_key))
@@ -280,16 +548,16 @@ class FakePostStore(Counting):
             member = self._workspaces.member(guard.workspace_id, guard.user_id)
             if member is None or member.role not in guard.roles:
                 raise AccessLostError("the guard does not hold")
+        if quota is not None and self.usage[quota.workspace_id, quota.month] >= quota.limit:
+            raise PlanLimitError(quota.limit, self.usage[quota.workspace_id, quota.month])
+        has_assets = self._has_assets(change)
         if not self._is_as_read(change):
             raise LostRaceError("a row has changed")
-        for write in change.writes:
-            if isinstance(write.row, Post):
-                self._order[write.row.id] = tuple(target.id for target in write.row.targets)
-                self._posts[write.row.id] = replace(write.row, targets=())
-            else:
-                self._targets[write.row.id] = write.row
-        for event in change.events:
-            self._events.setdefault(event.post_id, {})[event.id] = event
+        if not has_assets:
+            raise AssetLostError("an asset is not ready")
+        if quota is not None:
+            self.usage[quota.workspace_id, quota.month] += 1
+        self._write(change)
         if answer is not None:
             self._answers[answer.key_digest, answer.idempotency_key] = answer
 
@@ -341,11 +609,44 @@ class FakePostStore(Counting):
         )
         return [(post_id, event_id) for _, post_id, event_id in pending[:limit]]
 
+    def add_event(self, event: Event) -> None:
+        """Keep an event that belongs to no change of a post."""
+        self._events.setdefault(event.post_id, {})[event.id] = event
+
+    def open_posts(self, account_id: str) -> Sequence[str]:
+        """List the posts on which an account has a target that has not begun."""
+        return sorted(
+            post_id
+            for post_id, target_ids in self._order.items()
+            for target_id in target_ids
+            if self._targets[target_id].social_account_id == account_id
+            and self._targets[target_id].status in (TargetStatus.DRAFT, TargetStatus.SCHEDULED)
+        )
+
     def _read(self, post_id: str) -> Post | None:
         post = self._posts.get(post_id)
         if post is None:
             return None
         return replace(post, targets=tuple(self._targets[each] for each in self._order[post_id]))
+
+    def _write(self, change: Change) -> None:
+        for write in change.writes:
+            if isinstance(write.row, Post):
+                self._order[write.row.id] = tuple(target.id for target in write.row.targets)
+                self._posts[write.row.id] = replace(write.row, targets=())
+            else:
+                self._targets[write.row.id] = write.row
+        for gone in change.removed:
+            del self._targets[gone.id]
+        for event in change.events:
+            self._events.setdefault(event.post_id, {})[event.id] = event
+
+    def _has_assets(self, change: Change) -> bool:
+        needed = needed_assets(change.after) - needed_assets(change.before)
+        for asset_id in needed:
+            # By itself, and before anything else: it stays whatever becomes of the commit.
+            self._assets.note(asset_id, change.after.id)
+        return all(self._assets.is_ready(each, change.after.workspace_id) for each in needed)
 
     def _is_as_read(self, change: Change) -> bool:
         before: dict[str, Post | Target] = {}
@@ -360,13 +661,60 @@ class FakePostStore(Counting):
             elif not _is_still(stored, before[write.row.id], write.expected_revision):
                 return False
         return all(
-            _is_still(self._row(check.row), check.row, check.row.revision)
-            for check in change.relied_on
+            _is_still(self._row(row), row, row.revision)
+            for row in (*(check.row for check in change.relied_on), *change.removed)
         ) and not any(event.id in self._events.get(event.post_id, {}) for event in change.events)
 
     def _row(self, row: Post | Target) -> Post | Target | None:
         rows: Mapping[str, Post | Target] = self._posts if isinstance(row, Post) else self._targets
         return rows.get(row.id)
+
+
+class FakeDisconnections(Counting):
+    """Disconnects, whose accounts are those of ``workspaces`` and whose events are of ``posts``."""
+
+    def __init__(self, workspaces: FakeWorkspaces, posts: FakePostStore) -> None:
+        super().__init__()
+        self.lock = workspaces.lock
+        self._workspaces = workspaces
+        self._posts = posts
+        self.works: dict[str, Disconnection] = {}
+        """What is left to be done, by account."""
+
+    @counted
+    def begin(self, disconnecting: Disconnecting, *, guard: MembershipGuard) -> None:
+        member = self._workspaces.member(guard.workspace_id, guard.user_id)
+        if member is None or member.role not in guard.roles:
+            raise AccessLostError("the guard does not hold")
+        account, work = disconnecting.account, disconnecting.work
+        if work.account_id in self.works:
+            raise LostRaceError("an earlier one has not ended")
+        self._workspaces.replace_account(account, expected_revision=account.revision - 1)
+        self._posts.add_event(disconnecting.event)
+        self.works[work.account_id] = work
+
+    @counted
+    def work(self, account_id: str) -> Disconnection | None:
+        return self.works.get(account_id)
+
+    @counted
+    def advance(self, work: Disconnection, *, expected_revision: int) -> None:
+        _replace(self.works, work.account_id, work, expected_revision)
+
+    @counted
+    def end(self, work: Disconnection) -> None:
+        _replace(self.works, work.account_id, work, work.revision)
+        del self.works[work.account_id]
+
+    @counted
+    def due(self, now: datetime, limit: int) -> Sequence[str]:
+        due = sorted((work.due_at, work.account_id) for work in self.works.values())
+        return [account_id for at, account_id in due if at <= now][:limit]
+
+    @counted
+    def open_posts(self, account_id: str, *, after: str | None, limit: int) -> Sequence[str]:
+        found = self._posts.open_posts(account_id)
+        return [post_id for post_id in found if after is None or post_id > after][:limit]
 
 
 def _is_still(stored: Post | Target | None, read: Post | Target, revision: int) -> bool:
@@ -547,21 +895,30 @@ class World:
     randomness: FakeRandomness = field(default_factory=FakeRandomness)
     together: FakeTogether = field(default_factory=FakeTogether)
     telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
-    workspaces: FakeWorkspaces = field(default_factory=FakeWorkspaces)
+    workspaces: FakeWorkspaces = field(init=False)
     webhooks: FakeWebhookStore = field(default_factory=FakeWebhookStore)
     schedules: FakeSchedules = field(default_factory=FakeSchedules)
     bus: FakeEventBus = field(default_factory=FakeEventBus)
     publish_queue: FakePublishQueue = field(default_factory=FakePublishQueue)
     delivery_queue: FakeDeliveryQueue = field(default_factory=FakeDeliveryQueue)
     secrets: FakeSecretBox = field(default_factory=FakeSecretBox)
+    assets: FakeAssetStore = field(default_factory=FakeAssetStore)
+    storage: FakeStorage = field(init=False)
+    files: FakeFileSource = field(default_factory=FakeFileSource)
     posts: FakePostStore = field(init=False)
+    disconnections: FakeDisconnections = field(init=False)
 
     def __post_init__(self) -> None:
-        self.posts = FakePostStore(self.workspaces, self.clock)
+        self.workspaces = FakeWorkspaces(self.clock)
+        self.storage = FakeStorage(self.clock)
+        self.posts = FakePostStore(self.workspaces, self.clock, self.assets)
+        self.disconnections = FakeDisconnections(self.workspaces, self.posts)
 
 
 _Key = TypeVar("_Key")
-_Stored = TypeVar("_Stored", Workspace, ApiKey, SocialAccount, Endpoint, Delivery)
+_Stored = TypeVar(
+    "_Stored", Workspace, ApiKey, SocialAccount, Endpoint, Delivery, Disconnection, Asset
+)
 
 
 def _add(rows: dict[_Key, _Stored], key: _Key, row: _Stored) -> None:

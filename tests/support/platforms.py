@@ -86,10 +86,7 @@ class FakePlatform:
             if error is not None:
                 raise error
             standing = self.posts.get(publication.target_id)
-            if standing is None:
-                return None
-            _check_same(standing.text, publication.text)
-            return standing.external
+            return None if standing is None else standing.external
 
     def comment(
         self, publication: Publication, post: ExternalPost, credentials: Mapping[str, str]

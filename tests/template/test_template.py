@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from postbreeze.adapters.storage import PENDING
+from postbreeze.domain.media import PENDING_AT_MOST
 from tests.support.template import (
     as_list,
     policy_documents,
@@ -16,33 +20,67 @@ from tests.support.template import (
     translated,
 )
 
-STATEFUL = {"AWS::DynamoDB::Table", "AWS::KMS::Key"}
+STATEFUL = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::S3::Bucket"}
 
 # A wildcard that stands for the names below one parent which are only made while it runs.
-CHILDREN = (":log-stream:*", ":schedule/${ScheduleGroup}/post_*")
+CHILDREN = (":log-stream:*", ":schedule/${ScheduleGroup}/post_*", "/uploads/*")
 
 READ_QUEUE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 OWN_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 QUERY, GET, PUT = "dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem"
 BATCH_GET, CHECK = "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"
+COUNT, DELETE = "dynamodb:UpdateItem", "dynamodb:DeleteItem"
 ARM, DISARM = "scheduler:CreateSchedule", "scheduler:DeleteSchedule"
+READ_OBJECT, LIST_BUCKET = "s3:GetObject", "s3:ListBucket"
 SEND, PUBLISH, OPEN = "sqs:SendMessage", "sns:Publish", "kms:Decrypt"
 
 # What each function may do, by the resource it may do it to.
 GRANTS: dict[str, dict[str, set[str]]] = {
     "CancelPost": {
         "PostsTable": {QUERY, GET, PUT, CHECK},
-        "WorkspacesTable": {GET, CHECK},
+        "WorkspacesTable": {COUNT, GET, CHECK},
         "schedules": {DISARM},
         "EventsTopic": {PUBLISH},
     },
     "PostsApi": {
-        "PostsTable": {QUERY, GET, PUT},
-        "WorkspacesTable": {GET, BATCH_GET, CHECK},
+        "PostsTable": {QUERY, GET, BATCH_GET, PUT, COUNT, DELETE, CHECK},
+        "PostsTable/index/listing": {QUERY},
+        "PostsTable/index/byStatus": {QUERY},
+        "PostsTable/index/moved": {QUERY},
+        "WorkspacesTable/index/membershipsByUser": {QUERY},
+        "WorkspacesTable": {COUNT, GET, BATCH_GET, CHECK},
         "schedules": {ARM, DISARM},
         "ScheduleRole": {"iam:PassRole"},
+        "PublishQueue": {SEND},
+        "EventsTopic": {PUBLISH},
+        "MediaTable": {GET, BATCH_GET, PUT, CHECK},
+        "MediaBucket/uploads/*": {READ_OBJECT, "s3:DeleteObjectTagging"},
+        "MediaBucket": {LIST_BUCKET},
+    },
+    "MediaApi": {
+        "PostsTable": {QUERY, BATCH_GET},
+        "WorkspacesTable": {COUNT, GET, BATCH_GET},
+        "WorkspacesTable/index/membershipsByUser": {QUERY},
+        "MediaTable": {QUERY, GET, BATCH_GET, PUT, DELETE},
+        "MediaTable/index/library": {QUERY},
+        "MediaBucket/uploads/*": {
+            READ_OBJECT,
+            "s3:PutObject",
+            "s3:PutObjectTagging",
+            "s3:DeleteObjectTagging",
+            "s3:DeleteObject",
+        },
+        "MediaBucket": {LIST_BUCKET},
+    },
+    "WorkspacesApi": {
+        "PostsTable": {QUERY, GET, PUT, DELETE, CHECK},
+        "PostsTable/index/targetsByAccount": {QUERY},
+        "WorkspacesTable": {COUNT, QUERY, GET, BATCH_GET, PUT, CHECK},
+        "WorkspacesTable/index/membershipsByUser": {QUERY},
+        "schedules": {DISARM},
         "EventsTopic": {PUBLISH},
     },
+    "DocsApi": {},
     "StartPublish": {
         "PostsTable": {QUERY, PUT, CHECK},
         "PublishQueue": {SEND},
@@ -53,6 +91,8 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "PostsTable": {QUERY, PUT, CHECK},
         "WorkspacesTable": {GET},
         "AccountSecretsKey": {OPEN},
+        "MediaBucket/uploads/*": {READ_OBJECT},
+        "MediaBucket": {LIST_BUCKET},
         "PublishQueue": READ_QUEUE | {SEND},
         "EventsTopic": {PUBLISH},
     },
@@ -69,9 +109,10 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "DeliveryQueue": READ_QUEUE | {SEND},
     },
     "Reconcile": {
-        "PostsTable": {QUERY, PUT, CHECK},
+        "PostsTable": {QUERY, GET, PUT, DELETE, CHECK},
         "PostsTable/index/due": {QUERY},
         "PostsTable/index/pending": {QUERY},
+        "PostsTable/index/targetsByAccount": {QUERY},
         "WebhooksTable/index/due": {QUERY},
         "schedules": {ARM, DISARM},
         "ScheduleRole": {"iam:PassRole"},
@@ -90,7 +131,24 @@ EVERYWHERE = {
 ARMING = {"SCHEDULE_GROUP", "SCHEDULE_ROLE_ARN", "START_PUBLISH_ARN", "SCHEDULE_DLQ_ARN"}
 VARIABLES: dict[str, set[str]] = {
     "CancelPost": {"POSTS_TABLE", "WORKSPACES_TABLE", "EVENTS_TOPIC_ARN", "SCHEDULE_GROUP"},
-    "PostsApi": {"POSTS_TABLE", "WORKSPACES_TABLE", "EVENTS_TOPIC_ARN"} | ARMING,
+    "PostsApi": {
+        "POSTS_TABLE",
+        "WORKSPACES_TABLE",
+        "EVENTS_TOPIC_ARN",
+        "PUBLISH_QUEUE_URL",
+        "MEDIA_TABLE",
+        "MEDIA_BUCKET",
+    }
+    | ARMING,
+    "MediaApi": {
+        "POSTS_TABLE",
+        "WORKSPACES_TABLE",
+        "MEDIA_TABLE",
+        "MEDIA_BUCKET",
+        "EGRESS_ALLOW_LOOPBACK",
+    },
+    "WorkspacesApi": {"POSTS_TABLE", "WORKSPACES_TABLE", "EVENTS_TOPIC_ARN", "SCHEDULE_GROUP"},
+    "DocsApi": set(),
     "StartPublish": {"POSTS_TABLE", "PUBLISH_QUEUE_URL", "EVENTS_TOPIC_ARN"},
     "PublishTarget": {
         "POSTS_TABLE",
@@ -98,6 +156,7 @@ VARIABLES: dict[str, set[str]] = {
         "ACCOUNT_SECRETS_KEY_ARN",
         "PUBLISH_QUEUE_URL",
         "EVENTS_TOPIC_ARN",
+        "MEDIA_BUCKET",
         "BLUESKY_URL",
         "EGRESS_ALLOW_LOOPBACK",
     },
@@ -178,6 +237,22 @@ def test_roles_are_passed_to_the_scheduler_only() -> None:
         ]
 
 
+def test_only_keys_are_updated_to_count_their_requests() -> None:
+    counting = [
+        statement
+        for function in FUNCTIONS
+        for statement in statements(f"{function}Role")
+        if COUNT in as_list(statement["Action"])
+        and target(statement["Resource"]) == "WorkspacesTable"
+    ]
+    assert len(counting) >= 2
+    for statement in counting:
+        assert statement["Action"] == COUNT
+        assert statement["Condition"] == {
+            "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "KEY#*"},
+        }
+
+
 def test_the_only_managed_policy_is_the_one_of_x_ray() -> None:
     for name, role in resources("AWS::IAM::Role").items():
         managed = role["Properties"].get("ManagedPolicyArns")
@@ -193,6 +268,8 @@ def test_the_only_managed_policy_is_the_one_of_x_ray() -> None:
 def test_no_policy_has_a_wildcard_action_or_resource() -> None:
     seen = 0
     for at, document in policy_documents(translated()["Resources"]):
+        if at.startswith("/MediaBucketPolicy/"):
+            continue  # takes rights away; see below
         for statement in document["Statement"]:
             seen += 1
             assert statement["Effect"] == "Allow", at
@@ -265,7 +342,7 @@ def test_fires_that_fail_are_kept() -> None:
 
 def test_what_holds_state_is_retained() -> None:
     stateful = [r for kind in STATEFUL for r in resources(kind).values()]
-    assert len(stateful) == 5
+    assert len(stateful) == 7
     for resource in stateful:
         assert resource["DeletionPolicy"] == "Retain"
         assert resource["UpdateReplacePolicy"] == "Retain"
@@ -322,7 +399,7 @@ def test_an_alarm_watches_every_dead_letter_queue_and_every_function() -> None:
 def test_a_deployment_to_aws_cannot_reach_itself_unless_told_to() -> None:
     parameter = source()["Parameters"]["EgressAllowLoopback"]
     assert parameter["Default"] == "false"
-    for function in ("PublishTarget", "DeliverWebhook"):
+    for function in ("PublishTarget", "DeliverWebhook", "MediaApi"):
         properties = resources("AWS::Lambda::Function")[f"{function}Function"]["Properties"]
         assert properties["Environment"]["Variables"]["EGRESS_ALLOW_LOOPBACK"] == {
             "Ref": "EgressAllowLoopback"
@@ -340,6 +417,29 @@ def test_only_published_messages_of_our_topic_reach_the_fan_out_queue() -> None:
     assert subscription["Properties"]["RawMessageDelivery"] is True
 
 
+def test_a_path_belongs_to_one_function_whatever_its_method() -> None:
+    # Given the routes but the one for everything else, and who may be called by which
+    integrations = resources("AWS::ApiGatewayV2::Integration")
+    permissions = [
+        permission["Properties"]
+        for permission in resources("AWS::Lambda::Permission").values()
+        if permission["Properties"]["Principal"] == "apigateway.amazonaws.com"
+    ]
+    for route in resources("AWS::ApiGatewayV2::Route").values():
+        method, _, path = route["Properties"]["RouteKey"].partition(" ")
+        name = route["Properties"]["Target"]["Fn::Sub"].removeprefix("integrations/")[2:-1]
+        (function, _) = integrations[name]["Properties"]["IntegrationUri"]["Fn::GetAtt"]
+        # Then a route takes every method, so that its function can answer for those there are not
+        assert method in {"ANY", "$default"}
+        # And API Gateway may call that function for it, and no other
+        called = f"/stage/GET{re.sub('{[^}]+}', 'x', path)}" if path else "/stage/$default"
+        assert [
+            permission["FunctionName"]
+            for permission in permissions
+            if fnmatchcase(called, permission["SourceArn"]["Fn::Sub"].partition("${HttpApi}")[2])
+        ] == [{"Ref": function}]
+
+
 def test_nothing_names_an_account_a_region_or_a_partition() -> None:
     text = str(translated()["Resources"])
     assert not re.search(r"\b\d{12}\b", text)
@@ -351,3 +451,29 @@ def test_every_key_rotates() -> None:
     assert {k["Properties"]["EnableKeyRotation"] for k in resources("AWS::KMS::Key").values()} == {
         True
     }
+
+
+def test_media_are_private_and_go_over_encrypted_connections_only() -> None:
+    (bucket,) = resources("AWS::S3::Bucket").values()
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (policy,) = resources("AWS::S3::BucketPolicy").values()
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    denied = (statement["Effect"], statement["Principal"], statement["Action"])
+    assert denied == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {
+        "Bool": {"aws:SecureTransport": "false"},
+        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+    }
+
+
+def test_uploads_that_nobody_kept_expire_long_after_they_could_still_be_kept() -> None:
+    (bucket,) = resources("AWS::S3::Bucket").values()
+    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = [rule for rule in rules if "ExpirationInDays" in rule]
+    assert [rule["TagFilters"] for rule in expiring] == [[{"Key": "state", "Value": "pending"}]]
+    assert PENDING == "state=pending"
+    assert timedelta(days=expiring[0]["ExpirationInDays"]) > 2 * PENDING_AT_MOST
+    assert source()["Parameters"]["MediaUploadOrigins"]["Default"] == ""

@@ -7,12 +7,15 @@ from dataclasses import fields
 import pytest
 
 from postbreeze import settings
-from postbreeze.settings import CancelPostSettings, ConfigurationError, Settings
+from postbreeze.settings import CancelPostSettings, CommonSettings, ConfigurationError
 from tests.support import template
 
-KINDS: dict[str, type[Settings]] = {
+KINDS: dict[str, type[CommonSettings]] = {
     "CancelPostFunction": settings.CancelPostSettings,
     "PostsApiFunction": settings.PostsApiSettings,
+    "WorkspacesApiFunction": settings.WorkspacesApiSettings,
+    "DocsApiFunction": settings.DocsApiSettings,
+    "MediaApiFunction": settings.MediaApiSettings,
     "StartPublishFunction": settings.StartPublishSettings,
     "PublishTargetFunction": settings.PublishTargetSettings,
     "FanOutEventFunction": settings.FanOutEventSettings,
@@ -23,7 +26,7 @@ EGRESS = {"EGRESS_ALLOW_LOOPBACK"}
 """Read by the egress guard itself, and only where there is one."""
 
 
-def variables_of(kind: type[Settings]) -> set[str]:
+def variables_of(kind: type[CommonSettings]) -> set[str]:
     return {field.name.upper() for field in fields(kind)}
 
 

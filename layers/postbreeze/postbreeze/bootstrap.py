@@ -22,14 +22,23 @@ from postbreeze.observability import Observability
 from postbreeze.operations.effects import Effects
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
     from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+    from postbreeze.adapters.dynamodb.disconnections import DynamoDisconnections
     from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
     from postbreeze.adapters.scheduler import SchedulerSchedules
     from postbreeze.adapters.sns import SnsEventBus
     from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
+    from postbreeze.adapters.storage import S3Storage
     from postbreeze.domain.post import Platform
+    from postbreeze.http.edge import Edge
+    from postbreeze.http.limits import Meter
     from postbreeze.operations.arm import Arm
     from postbreeze.operations.conclude import Conclude
+    from postbreeze.operations.disconnect import FinishDisconnect
+    from postbreeze.operations.fitness import Fitness
+    from postbreeze.operations.media.library import Library
     from postbreeze.operations.platform_port import PlatformClient
     from postbreeze.operations.start import StartPublish
     from postbreeze.triggers import Handler
@@ -43,59 +52,192 @@ def cancel_post(environ: Mapping[str, str]) -> Handler:
     """
     from postbreeze.http import cancel
     from postbreeze.http.auth import Authenticator
-    from postbreeze.http.edge import Edge
     from postbreeze.operations.cancel import CancelPost
+    from postbreeze.operations.changing import ChangePost
 
     settings = env.read(env.CancelPostSettings, environ)
     parts = _Parts(settings)
     directory = parts.directory(settings.workspaces_table)
     operation = CancelPost(
-        posts=parts.guarded_posts(settings.workspaces_table),
-        directory=directory,
-        effects=parts.effects(
-            schedules=parts.disarming(settings.schedule_group),
-            bus=parts.bus(settings.events_topic_arn),
-        ),
-        together=parts.together,
-        clock=parts.clock,
+        change_post=ChangePost(
+            posts=parts.guarded_posts(settings.workspaces_table),
+            directory=directory,
+            effects=parts.effects(
+                schedules=parts.disarming(settings.schedule_group),
+                bus=parts.bus(settings.events_topic_arn),
+            ),
+            together=parts.together,
+            clock=parts.clock,
+        )
     )
-    return Edge(
-        cancel.router(operation, Authenticator(directory=directory, clock=parts.clock)),
-        clock=parts.clock,
-        randomness=parts.randomness,
-        log=parts.observability,
+    return parts.edge(
+        cancel.router(operation, Authenticator(directory=directory, clock=parts.clock))
     )
 
 
 def posts_api(environ: Mapping[str, str]) -> Handler:
     """Build the function that creates and reads posts, and that answers every unknown path."""
-    from postbreeze.http import posts
+    from postbreeze.http import list_posts, post_changes, posts
     from postbreeze.http.auth import Authenticator
-    from postbreeze.http.edge import Edge
+    from postbreeze.operations.changing import ChangePost
     from postbreeze.operations.create import CreatePost
+    from postbreeze.operations.delete import DeletePost
+    from postbreeze.operations.edit import EditPost
+    from postbreeze.operations.list_posts import ListPosts
     from postbreeze.operations.read import ReadPost
+    from postbreeze.operations.retry import RetryFirstComment, RetryPost
+    from postbreeze.operations.schedule import ApprovePost, SchedulePost
 
     settings = env.read(env.PostsApiSettings, environ)
     parts = _Parts(settings)
-    store = parts.guarded_posts(settings.workspaces_table)
+    store = parts.guarded_posts(settings.workspaces_table, settings.media_table)
     directory = parts.directory(settings.workspaces_table)
     schedules = parts.arming(settings)
-    effects = parts.effects(schedules=schedules, bus=parts.bus(settings.events_topic_arn))
+    effects = parts.effects(
+        schedules=schedules,
+        bus=parts.bus(settings.events_topic_arn),
+        publish_queue=parts.publish_queue(settings.publish_queue_url),
+    )
+    arm = parts.arm(store, schedules, effects)
+    fitness = parts.fitness(settings.media_table, settings.media_bucket)
     create = CreatePost(
         posts=store,
         directory=directory,
-        arm=parts.arm(store, schedules, effects),
+        fitness=fitness,
+        arm=arm,
         effects=effects,
         together=parts.together,
         clock=parts.clock,
         randomness=parts.randomness,
     )
-    read = ReadPost(posts=store, directory=directory, together=parts.together, clock=parts.clock)
-    return Edge(
-        posts.router(create, read, Authenticator(directory=directory, clock=parts.clock)),
+    change = ChangePost(
+        posts=store,
+        directory=directory,
+        effects=effects,
+        together=parts.together,
         clock=parts.clock,
-        randomness=parts.randomness,
-        log=parts.observability,
+        arm=arm,
+    )
+    changes = post_changes.PostChanges(
+        edit=EditPost(change_post=change, fitness=fitness),
+        delete=DeletePost(change_post=change),
+        schedule=SchedulePost(change_post=change, fitness=fitness),
+        retry=RetryPost(change_post=change),
+        retry_first_comment=RetryFirstComment(change_post=change),
+        approve=ApprovePost(change_post=change, fitness=fitness),
+    )
+    read = ReadPost(posts=store, directory=directory, together=parts.together, clock=parts.clock)
+    listing = ListPosts(
+        posts=store, directory=directory, together=parts.together, clock=parts.clock
+    )
+    authenticator = Authenticator(directory=directory, clock=parts.clock)
+    return parts.edge(
+        posts.router(create, read, authenticator),
+        list_posts.router(listing, authenticator),
+        post_changes.router(changes, authenticator),
+    )
+
+
+def media_api(environ: Mapping[str, str]) -> Handler:
+    """Build the function of the media library."""
+    from postbreeze.adapters.egress import Egress, loopback_allowed
+    from postbreeze.adapters.file_source import EgressFileSource
+    from postbreeze.http import media
+    from postbreeze.http.auth import Authenticator
+    from postbreeze.operations.media.add import AddFromUrl, PresignUpload
+    from postbreeze.operations.media.manage import EditAsset, ListAssets, ReadAsset
+    from postbreeze.operations.media.remove import DeleteAsset
+
+    settings = env.read(env.MediaApiSettings, environ)
+    parts = _Parts(settings)
+    directory = parts.directory(settings.workspaces_table)
+    library = parts.library(settings.media_table, settings.media_bucket)
+    source = EgressFileSource(Egress(allow_loopback=loopback_allowed(environ)))
+    assets, storage = library.assets, library.storage
+    together, clock, randomness = parts.together, parts.clock, parts.randomness
+    return parts.edge(
+        media.router(
+            presign_upload=PresignUpload(
+                assets=assets,
+                storage=storage,
+                directory=directory,
+                clock=clock,
+                randomness=randomness,
+            ),
+            add_from_url=AddFromUrl(
+                assets=assets,
+                storage=storage,
+                directory=directory,
+                clock=clock,
+                randomness=randomness,
+                library=library,
+                source=source,
+            ),
+            list_assets=ListAssets(
+                assets=assets, directory=directory, together=together, clock=clock
+            ),
+            read_asset=ReadAsset(
+                library=library,
+                assets=assets,
+                directory=directory,
+                together=together,
+                clock=clock,
+            ),
+            edit_asset=EditAsset(
+                assets=assets, directory=directory, together=together, clock=clock
+            ),
+            delete_asset=DeleteAsset(
+                assets=assets,
+                storage=storage,
+                posts=parts.posts,
+                directory=directory,
+                together=together,
+                clock=clock,
+            ),
+            authenticator=Authenticator(directory=directory, clock=clock),
+        )
+    )
+
+
+def docs_api(environ: Mapping[str, str]) -> Handler:
+    """Build the function that describes the API."""
+    from postbreeze.http import docs, openapi
+
+    parts = _Edges(env.read(env.DocsApiSettings, environ))
+    return parts.edge(docs.router(openapi.text))
+
+
+def workspaces_api(environ: Mapping[str, str]) -> Handler:
+    """Build the function that shows workspaces and accounts, and disconnects accounts."""
+    from postbreeze.http import workspaces
+    from postbreeze.http.auth import Authenticator
+    from postbreeze.operations.disconnect import DisconnectAccount
+    from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
+
+    settings = env.read(env.WorkspacesApiSettings, environ)
+    parts = _Parts(settings)
+    directory = parts.directory(settings.workspaces_table)
+    disconnections = parts.disconnections(settings.workspaces_table)
+    effects = parts.effects(
+        schedules=parts.disarming(settings.schedule_group),
+        bus=parts.bus(settings.events_topic_arn),
+    )
+    disconnect = DisconnectAccount(
+        directory=directory,
+        disconnections=disconnections,
+        finish=parts.finish_disconnect(disconnections, effects),
+        effects=effects,
+        together=parts.together,
+        clock=parts.clock,
+        telemetry=parts.observability,
+    )
+    return parts.edge(
+        workspaces.router(
+            ReadWorkspaces(directory=directory, together=parts.together, clock=parts.clock),
+            ReadAccounts(directory=directory, together=parts.together, clock=parts.clock),
+            disconnect,
+            Authenticator(directory=directory, clock=parts.clock),
+        )
     )
 
 
@@ -117,6 +259,7 @@ def publish_target(environ: Mapping[str, str]) -> Handler:
     """Build the function that publishes single targets."""
     from postbreeze import triggers
     from postbreeze.adapters.secrets import KmsSecretBox
+    from postbreeze.adapters.text_lengths import TextLengths
     from postbreeze.operations.publish import PublishOneTarget
 
     settings = env.read(env.PublishTargetSettings, environ)
@@ -127,11 +270,12 @@ def publish_target(environ: Mapping[str, str]) -> Handler:
     )
     operation = PublishOneTarget(
         posts=parts.posts,
-        directory=parts.directory(settings.workspaces_table),
-        platforms=_platforms(settings.bluesky_url, environ),
+        directory=parts.unmetered_directory(settings.workspaces_table),
+        platforms=_platforms(settings.bluesky_url, environ, parts.storage(settings.media_bucket)),
         secrets=KmsSecretBox(parts.aws.kms(), key_arn=settings.account_secrets_key_arn),
         effects=effects,
         conclude=parts.conclude(effects),
+        measures=TextLengths(),
         clock=parts.clock,
         randomness=parts.randomness,
         telemetry=parts.observability,
@@ -194,7 +338,10 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
         bus=bus,
         publish_queue=parts.publish_queue(settings.publish_queue_url),
     )
+    disconnections = parts.disconnections()
     operation = Reconcile(
+        disconnections=disconnections,
+        finish_disconnect=parts.finish_disconnect(disconnections, effects),
         posts=parts.posts,
         webhooks=parts.webhooks(settings.webhooks_table),
         arm=parts.arm(parts.posts, schedules, effects),
@@ -209,20 +356,45 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
     return triggers.timed(operation, parts.observability)
 
 
-class _Parts:
-    """What builders build with."""
+class _Edges:
+    """What the builder of a function without data builds with."""
 
-    def __init__(self, settings: env.Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: env.CommonSettings) -> None:
         self.observability = Observability(
             service=settings.powertools_service_name,
             namespace=settings.powertools_metrics_namespace,
             level=settings.powertools_log_level,
             stage=settings.stage,
         )
-        self.aws = AwsClients()
         self.clock = SystemClock()
         self.randomness = SystemRandomness()
+
+    @cached_property
+    def meter(self) -> Meter:
+        from postbreeze.http.limits import Meter
+
+        return Meter()
+
+    def edge(self, *routers: APIGatewayHttpRouter) -> Edge:
+        """Answer with what the directory tells of the keys that it admits."""
+        from postbreeze.http.edge import Edge
+
+        return Edge(
+            *routers,
+            clock=self.clock,
+            randomness=self.randomness,
+            log=self.observability,
+            meter=self.meter,
+        )
+
+
+class _Parts(_Edges):
+    """What builders build with."""
+
+    def __init__(self, settings: env.Settings) -> None:
+        super().__init__(settings)
+        self._settings = settings
+        self.aws = AwsClients()
         self.together = ThreadPool()
 
     @cached_property
@@ -235,23 +407,80 @@ class _Parts:
             self.database, posts_table=self._settings.posts_table, clock=self.clock
         )
 
-    def guarded_posts(self, workspaces_table: str) -> DynamoPostStore:
+    def guarded_posts(
+        self, workspaces_table: str, media_table: str | None = None
+    ) -> DynamoPostStore:
         return DynamoPostStore(
             self.database,
             posts_table=self._settings.posts_table,
             clock=self.clock,
             workspaces_table=workspaces_table,
+            media_table=media_table,
+            together=self.together,
         )
+
+    def storage(self, bucket: str) -> S3Storage:
+        from postbreeze.adapters.storage import S3Storage
+
+        return S3Storage(self.aws.s3, bucket=bucket, clock=self.clock)
+
+    def library(self, media_table: str, bucket: str) -> Library:
+        from postbreeze.adapters.dynamodb.media import DynamoAssetStore
+        from postbreeze.operations.media.library import Library
+
+        return Library(
+            assets=DynamoAssetStore(self.database, media_table=media_table),
+            storage=self.storage(bucket),
+            together=self.together,
+            clock=self.clock,
+            telemetry=self.observability,
+        )
+
+    def fitness(self, media_table: str, bucket: str) -> Fitness:
+        from postbreeze.adapters.text_lengths import TextLengths
+        from postbreeze.operations.fitness import Fitness
+
+        return Fitness(library=self.library(media_table, bucket), measures=TextLengths())
 
     def directory(self, workspaces_table: str) -> DynamoDirectory:
         from postbreeze.adapters.dynamodb.directory import DynamoDirectory
 
-        return DynamoDirectory(self.database, workspaces_table=workspaces_table)
+        return DynamoDirectory(
+            self.database, workspaces_table=workspaces_table, clock=self.clock, meter=self.meter
+        )
+
+    def unmetered_directory(self, workspaces_table: str) -> DynamoDirectory:
+        """For those who serve no clients."""
+        from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+
+        return DynamoDirectory(self.database, workspaces_table=workspaces_table, clock=self.clock)
 
     def webhooks(self, webhooks_table: str) -> DynamoWebhookStore:
         from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
 
         return DynamoWebhookStore(self.database, webhooks_table=webhooks_table)
+
+    def disconnections(self, workspaces_table: str | None = None) -> DynamoDisconnections:
+        from postbreeze.adapters.dynamodb.disconnections import DynamoDisconnections
+
+        return DynamoDisconnections(
+            self.database,
+            posts_table=self._settings.posts_table,
+            workspaces_table=workspaces_table,
+        )
+
+    def finish_disconnect(
+        self, disconnections: DynamoDisconnections, effects: Effects
+    ) -> FinishDisconnect:
+        from postbreeze.operations.disconnect import FinishDisconnect
+
+        return FinishDisconnect(
+            disconnections=disconnections,
+            posts=self.posts,
+            effects=effects,
+            clock=self.clock,
+            telemetry=self.observability,
+        )
 
     def effects(
         self,
@@ -328,7 +557,9 @@ class _Parts:
         return SqsDeliveryQueue(self.aws.sqs(), queue_url=queue_url)
 
 
-def _platforms(bluesky_url: str, environ: Mapping[str, str]) -> Mapping[Platform, PlatformClient]:
+def _platforms(
+    bluesky_url: str, environ: Mapping[str, str], storage: S3Storage
+) -> Mapping[Platform, PlatformClient]:
     import urllib3
 
     from postbreeze.adapters.egress import Egress, loopback_allowed
@@ -340,7 +571,7 @@ def _platforms(bluesky_url: str, environ: Mapping[str, str]) -> Mapping[Platform
     bluesky = BlueskyClient(
         bluesky_url,
         urllib3.PoolManager(),
-        MediaFetcher(Egress(allow_loopback=loopback_allowed(environ))),
+        MediaFetcher(Egress(allow_loopback=loopback_allowed(environ)), storage),
     )
     return {
         **{platform: UnconfiguredPlatform(platform.value) for platform in Platform},

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-Kind = TypeVar("Kind", bound="Settings")
+Kind = TypeVar("Kind", bound="CommonSettings")
 
 
 class ConfigurationError(Exception):
@@ -18,13 +18,24 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class CommonSettings:
     """What every function is told."""
 
     stage: str
     powertools_service_name: str
     powertools_metrics_namespace: str
     powertools_log_level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocsApiSettings(CommonSettings):
+    """Settings of docs_api, which has no data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(CommonSettings):
+    """What every function that has to do with posts is told."""
+
     posts_table: str
 
 
@@ -39,11 +50,28 @@ class CancelPostSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PostsApiSettings(CancelPostSettings):
-    """Settings of posts_api, which also makes schedules."""
+    """Settings of posts_api, which also makes schedules, retries, and looks at media."""
 
     schedule_role_arn: str
     start_publish_arn: str
     schedule_dlq_arn: str
+    publish_queue_url: str
+    media_table: str
+    media_bucket: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspacesApiSettings(CancelPostSettings):
+    """Settings of workspaces_api, which cancels what a disconnected account has scheduled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaApiSettings(Settings):
+    """Settings of media_api."""
+
+    workspaces_table: str
+    media_table: str
+    media_bucket: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +90,7 @@ class PublishTargetSettings(Settings):
     account_secrets_key_arn: str
     publish_queue_url: str
     events_topic_arn: str
+    media_bucket: str
     bluesky_url: str
 
 

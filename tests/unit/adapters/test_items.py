@@ -11,11 +11,11 @@ import pytest
 from postbreeze.adapters.dynamodb import items, keys
 from postbreeze.domain import lifecycle
 from postbreeze.domain.access import ApiKey, Member, Workspace
-from postbreeze.domain.documents import post_document, to_json
+from postbreeze.domain.documents import post_document, timestamp, to_json
 from postbreeze.domain.events import Event
 from postbreeze.domain.post import Media, Post, PostStatus, SocialAccount, Target, TargetStatus
 from postbreeze.domain.webhook import Delivery, Endpoint
-from postbreeze.operations.create import LARGEST_DOCUMENT
+from postbreeze.operations.fitness import LARGEST_DOCUMENT
 from postbreeze.operations.ports import StoredAnswer
 from tests.support.builders import (
     a_delivery,
@@ -52,7 +52,15 @@ def test_every_field_has_its_attribute(value: Any, row: type[items.Row]) -> None
 
 def test_every_field_of_a_medium_is_kept() -> None:
     # Given
-    medium = Media(media_asset_id="med", order=1, alt_text="a", url="u", kind="k")
+    medium = Media(
+        media_asset_id="med",
+        order=1,
+        alt_text="a",
+        url="u",
+        kind="k",
+        content_type="image/png",
+        duration_seconds=1.5,
+    )
     assert all(getattr(medium, field.name) for field in fields(medium))
     # Then
     attribute = items.MediaAttribute()
@@ -78,6 +86,37 @@ def test_times_and_json_are_texts_that_people_can_read() -> None:
 def test_a_post_is_in_the_due_index_while_it_wants_attention(attention_at: Any) -> None:
     row = items.post_row(a_post(attention_at=attention_at)).serialize()
     assert ("duePartition" in row, "dueAt" in row) == ((attention_at is not None,) * 2)
+
+
+@pytest.mark.parametrize("status", PostStatus)
+def test_a_post_is_listed_with_its_part_and_its_status(status: PostStatus) -> None:
+    # Given
+    post = a_post(status)
+    # When
+    row = items.post_row(post).serialize()
+    # Then what is upcoming has one status, and needs no index of its own for it
+    is_upcoming = status is PostStatus.SCHEDULED
+    part = "UPCOMING" if is_upcoming else "REST"
+    at = post.scheduled_at if is_upcoming else post.created_at
+    assert row["listPartition"] == {"S": f"WORKSPACE#{post.workspace_id}#{part}"}
+    assert row["listKey"] == {"S": f"{timestamp(at)}#{post.id}"}  # type: ignore[arg-type]  # scheduled
+    expected = None if is_upcoming else {"S": f"WORKSPACE#{post.workspace_id}#{status}"}
+    assert row.get("statusPartition") == expected
+    assert "movedPartition" not in row
+
+
+def test_a_deleted_post_is_in_no_index_that_lists() -> None:
+    row = items.post_row(a_full_post()).serialize()
+    assert not {"listPartition", "statusPartition", "listKey", "movedPartition"} & row.keys()
+
+
+def test_a_post_that_moved_is_found_by_when_it_did() -> None:
+    # Given
+    post = replace(a_full_post(), deleted_at=None)
+    row = items.post_row(post).serialize()
+    # Then
+    assert row["movedPartition"] == {"S": f"WORKSPACE#{post.workspace_id}"}
+    assert row["movedAt"] == {"S": timestamp(post.former_spots[-1].until)}
 
 
 @pytest.mark.parametrize("due_at", [None, START])

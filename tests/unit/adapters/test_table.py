@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -17,15 +19,17 @@ from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.registry import DynamoRegistry
 from postbreeze.adapters.dynamodb.table import INDEXES, Database
 from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
-from postbreeze.domain.access import EDITORS
-from postbreeze.domain.errors import LostRaceError, UnavailableError
+from postbreeze.domain.access import EDITORS, ApiKey
+from postbreeze.domain.errors import LostRaceError, RateLimitedError, UnavailableError
 from postbreeze.domain.post import Post
+from postbreeze.domain.rate_limits import windows_at
 from postbreeze.operations.ports import AccessLostError, AnswerExistsError, MembershipGuard
 from tests.support.aws import table_layout
 from tests.support.builders import (
     USER_ID,
     WORKSPACE_ID,
     a_delivery,
+    a_key,
     a_member,
     a_post,
     added,
@@ -140,7 +144,7 @@ def test_all_stores_share_the_given_client(dynamodb: Scripted, database: Databas
     # Given
     dynamodb.answers = [{}, {}, {"Items": []}]
     # When
-    DynamoDirectory(database, workspaces_table="workspaces").key("d")
+    DynamoDirectory(database, workspaces_table="w", clock=FakeClock()).member("ws", "usr")
     DynamoRegistry(database, workspaces_table="workspaces").workspace("ws_1")
     list(DynamoWebhookStore(database, webhooks_table="webhooks").deliveries("wh_1", 5))
     # Then all went through it
@@ -150,7 +154,7 @@ def test_all_stores_share_the_given_client(dynamodb: Scripted, database: Databas
 def test_the_indexes_are_those_of_the_template() -> None:
     # Given
     made: dict[str, tuple[str, str]] = {}
-    for resource in ("PostsTable", "WorkspacesTable", "WebhooksTable"):
+    for resource in ("PostsTable", "WorkspacesTable", "WebhooksTable", "MediaTable"):
         layout = table_layout(resource)
         assert layout["KeySchema"] == [
             {"AttributeName": "pk", "KeyType": "HASH"},
@@ -162,6 +166,21 @@ def test_the_indexes_are_those_of_the_template() -> None:
             made[index["IndexName"]] = tuple(keys)
     # Then
     assert made == INDEXES
+
+
+def test_the_list_of_keys_has_all_of_them_but_what_is_counted() -> None:
+    # Given what the index of keys has beside the keys of the table and its own
+    [index] = [
+        each
+        for each in table_layout("WorkspacesTable")["GlobalSecondaryIndexes"]
+        if each["IndexName"] == "keysByOwner"
+    ]
+    projected = index["Projection"]["NonKeyAttributes"]
+    # Then it is a key, and a request that is counted does not change it
+    counted = {"minute", "minuteLeft", "quarterHour", "quarterHourLeft"}
+    stored = {each.attr_name for each in items.KeyRow.get_attributes().values()}
+    assert set(projected) == stored - counted - {"pk", "sk", "ownerUserId", "expiresAt"}
+    assert len(projected) <= 20, "DynamoDB takes no more"
 
 
 # What a cancelled transaction means
@@ -286,11 +305,12 @@ def test_a_guard_without_a_workspaces_table_is_a_mistake(database: Database, pos
 
 
 def read(database: Database) -> None:
-    DynamoDirectory(database, workspaces_table="w").key("d")
+    DynamoRegistry(database, workspaces_table="w").key("d")
 
 
 def read_many(database: Database) -> None:
-    DynamoDirectory(database, workspaces_table="w").member_and_accounts("ws", "usr", ["soc"])
+    directory = DynamoDirectory(database, workspaces_table="w", clock=FakeClock())
+    directory.member_and_accounts("ws", "usr", ["soc"])
 
 
 def query(database: Database) -> None:
@@ -309,7 +329,11 @@ def transact(database: Database) -> None:
     DynamoRegistry(database, workspaces_table="w").add_account(an_account())
 
 
-CALLS = [read, read_many, query, put, delete, transact]
+def update(database: Database) -> None:
+    DynamoDirectory(database, workspaces_table="w", clock=FakeClock()).admit("d")
+
+
+CALLS = [read, read_many, query, put, delete, transact, update]
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -420,12 +444,12 @@ def test_rows_left_over_are_asked_for_again(dynamodb: Scripted, database: Databa
         {"Responses": {"w": [items.account_row(account).serialize()]}, "UnprocessedKeys": {}},
     ]
     # When
-    _, found = DynamoDirectory(database, workspaces_table="w").member_and_accounts(
-        WORKSPACE_ID, USER_ID, [account.id]
-    )
+    directory = DynamoDirectory(database, workspaces_table="w", clock=FakeClock())
+    found = directory.member_and_accounts(WORKSPACE_ID, USER_ID, [account.id]).accounts
     # Then
     assert found == {account.id: account}
     assert dynamodb.sent[1][1]["RequestItems"]["w"]["Keys"] == [left]
+    assert len(dynamodb.pauses) == 1
 
 
 def test_rows_always_left_over_are_an_outage(dynamodb: Scripted, database: Database) -> None:
@@ -465,3 +489,120 @@ def test_a_failing_query_stays_a_query_error(dynamodb: Scripted, posts: DynamoPo
     dynamodb.answers = [refusal("ResourceNotFoundException")]
     with pytest.raises(QueryError):
         posts.read("post_1")
+
+
+# Counting requests
+
+
+def counted(key: ApiKey, minute_left: int, *, minutes: int = 0) -> dict[str, Any]:
+    """Return a key's row as DynamoDB has it, counted in the windows so many minutes from START."""
+    minute, quarter_hour = windows_at(START + timedelta(minutes=minutes))
+    row = items.key_row(key)
+    row.minute, row.minute_left = minute, minute_left
+    row.quarter_hour, row.quarter_hour_left = quarter_hour, 50
+    serialized: dict[str, Any] = row.serialize()
+    return serialized
+
+
+def not_met(row: dict[str, Any] | None) -> dict[str, Any]:
+    """Build the answer to an update whose condition did not hold on that row."""
+    refused = refusal("ConditionalCheckFailedException")
+    return refused if row is None else {**refused, "Item": row}
+
+
+@pytest.fixture
+def directory(database: Database) -> DynamoDirectory:
+    return DynamoDirectory(database, workspaces_table="w", clock=FakeClock())
+
+
+def test_a_request_is_counted_by_the_update_that_reads_its_key(
+    dynamodb: Scripted, directory: DynamoDirectory
+) -> None:
+    # Given
+    key = a_key()
+    dynamodb.answers = [{"Attributes": counted(key, 5)}]
+    # Then
+    assert directory.admit(key.digest) == key
+    assert dynamodb.operations == ["UpdateItem"]
+
+
+def test_an_unknown_key_costs_one_call(dynamodb: Scripted, directory: DynamoDirectory) -> None:
+    dynamodb.answers = [not_met(None)]
+    assert directory.admit("d") is None
+    assert dynamodb.operations == ["UpdateItem"]
+
+
+def test_a_full_window_costs_one_call(dynamodb: Scripted, directory: DynamoDirectory) -> None:
+    key = a_key()
+    dynamodb.answers = [not_met(counted(key, 0))]
+    with pytest.raises(RateLimitedError) as refused:
+        directory.admit(key.digest)
+    assert refused.value.retry_after_ms == 60_000
+
+
+def test_opening_a_window_costs_one_call_more(
+    dynamodb: Scripted, directory: DynamoDirectory
+) -> None:
+    # Given
+    key = a_key(requests_per_minute=9)
+    dynamodb.answers = [
+        not_met(counted(key, 5, minutes=-1)),
+        {"Attributes": counted(key, 8)},
+    ]
+    # When
+    assert directory.admit(key.digest) == key
+    # Then the windows are written whole, on the condition that they are as they were read
+    assert dynamodb.operations == ["UpdateItem"] * 2
+    sent = dynamodb.sent[1][1]
+    names = set(sent["ExpressionAttributeNames"].values())
+    assert names == {"revision", "minute", "minuteLeft", "quarterHour", "quarterHourLeft"}
+    minute, _ = windows_at(START)
+    values = [value["N"] for value in sent["ExpressionAttributeValues"].values()]
+    assert {str(minute), str(minute - 1), "8", "5"} <= set(values)
+
+
+def test_who_is_late_to_open_a_window_is_counted_in_it(
+    dynamodb: Scripted, directory: DynamoDirectory
+) -> None:
+    """So it is, too, with one who opened it and whose answer was lost."""
+    # Given
+    key = a_key()
+    opened = counted(key, 5)
+    dynamodb.answers = [
+        not_met(counted(key, 0, minutes=-1)),
+        not_met(opened),
+        {"Attributes": opened},
+    ]
+    # Then
+    assert directory.admit(key.digest) == key
+    assert dynamodb.operations == ["UpdateItem"] * 3
+
+
+def test_a_key_that_was_revoked_meanwhile_is_seen_as_revoked(
+    dynamodb: Scripted, directory: DynamoDirectory
+) -> None:
+    # Given one whose window is opened while it is revoked
+    key = a_key()
+    revoked = replace(key, revoked_at=START, revision=2)
+    row = items.key_row(revoked).serialize()
+    dynamodb.answers = [not_met(counted(key, 0, minutes=-1)), not_met(row), not_met(row)]
+    # Then
+    assert directory.admit(key.digest) == revoked
+
+
+def test_a_count_that_keeps_moving_is_given_up(
+    dynamodb: Scripted, directory: DynamoDirectory
+) -> None:
+    key = a_key()
+    dynamodb.answers = [not_met(counted(key, 5, minutes=-1))] * 16
+    with pytest.raises(UnavailableError, match="kept moving"):
+        directory.admit(key.digest)
+
+
+def test_an_outage_while_a_window_is_opened_is_one(
+    dynamodb: Scripted, directory: DynamoDirectory
+) -> None:
+    key = a_key()
+    dynamodb.answers = [not_met(counted(key, 5, minutes=-1)), refusal("ThrottlingException")]
+    with pytest.raises(UnavailableError):
+        directory.admit(key.digest)

@@ -10,7 +10,12 @@ from postbreeze.adapters import egress
 from postbreeze.adapters.egress import Egress, EgressError, Response
 from postbreeze.adapters.platforms.media import MOST_BYTES, MediaFetcher
 from postbreeze.adapters.webhook_sender import EgressWebhookSender
-from postbreeze.domain.errors import PlatformRejectedError, PlatformRetriableError
+from postbreeze.domain.errors import (
+    PlatformRejectedError,
+    PlatformRetriableError,
+    UnavailableError,
+)
+from postbreeze.operations.platform_port import Attachment
 from postbreeze.operations.ports import WebhookResponse, WebhookSendError
 
 
@@ -40,7 +45,19 @@ def sender(scripted: ScriptedEgress) -> EgressWebhookSender:
 
 
 def fetcher(scripted: ScriptedEgress) -> MediaFetcher:
-    return MediaFetcher(cast("Egress", scripted))
+    return MediaFetcher(cast("Egress", scripted), StoredFile(b"png"))
+
+
+class StoredFile:
+    """A storage with one file in it."""
+
+    def __init__(self, content: bytes | Exception | None) -> None:
+        self._content = content
+
+    def read(self, key: str, *, most_bytes: int) -> bytes | None:
+        if isinstance(self._content, Exception):
+            raise self._content
+        return self._content[: most_bytes + 1] if self._content and key == "k" else None
 
 
 def test_an_answer_is_passed_on() -> None:
@@ -71,7 +88,7 @@ def test_a_header_that_cannot_be_sent_is_the_endpoints_fault() -> None:
 
 def test_a_picture_is_fetched_within_bounds() -> None:
     scripted = ScriptedEgress((b"png", "image/png"))
-    assert fetcher(scripted)("https://example.com/a") == (b"png", "image/png")
+    assert fetcher(scripted)(Attachment(url="https://example.com/a")) == (b"png", "image/png")
     assert scripted.asked == [("https://example.com/a", MOST_BYTES, ("image/*",))]
 
 
@@ -88,7 +105,7 @@ def test_a_picture_is_fetched_within_bounds() -> None:
 )
 def test_a_picture_that_can_never_be_had_is_rejected(error: EgressError) -> None:
     with pytest.raises(PlatformRejectedError) as raised:
-        fetcher(ScriptedEgress(error))("https://example.com/a")
+        fetcher(ScriptedEgress(error))(Attachment(url="https://example.com/a"))
     assert raised.value.code == "MEDIA_REJECTED"
 
 
@@ -105,5 +122,38 @@ def test_a_picture_that_can_never_be_had_is_rejected(error: EgressError) -> None
 )
 def test_a_picture_that_may_come_later_is_tried_again(error: EgressError) -> None:
     with pytest.raises(PlatformRetriableError) as raised:
-        fetcher(ScriptedEgress(error))("https://example.com/a")
+        fetcher(ScriptedEgress(error))(Attachment(url="https://example.com/a"))
+    assert raised.value.code == "MEDIA_UNREACHABLE"
+
+
+def stored(content: bytes | Exception | None, **fields: str) -> tuple[bytes, str]:
+    fetch = MediaFetcher(cast("Egress", ScriptedEgress(ValueError())), StoredFile(content))
+    return fetch(Attachment(**{"storage_key": "k", "content_type": "image/png", **fields}))
+
+
+def test_an_asset_comes_from_the_storage() -> None:
+    assert stored(b"png") == (b"png", "image/png")
+    assert stored(bytes(MOST_BYTES)) == (bytes(MOST_BYTES), "image/png")
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        (None, {}),
+        (b"png", {"storage_key": "another"}),
+        (b"mp4", {"content_type": "video/mp4"}),
+        (bytes(MOST_BYTES + 1), {}),
+    ],
+)
+def test_an_asset_that_cannot_be_had_is_rejected(
+    content: bytes | None, fields: dict[str, str]
+) -> None:
+    with pytest.raises(PlatformRejectedError) as raised:
+        stored(content, **fields)
+    assert raised.value.code == "MEDIA_REJECTED"
+
+
+def test_a_storage_that_does_not_answer_is_asked_again() -> None:
+    with pytest.raises(PlatformRetriableError) as raised:
+        stored(UnavailableError("GetObject"))
     assert raised.value.code == "MEDIA_UNREACHABLE"

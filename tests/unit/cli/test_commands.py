@@ -30,7 +30,21 @@ def workspace_id(command_line: CommandLine) -> str:
 def test_a_workspace_is_shown_as_it_was_made(command_line: CommandLine, workspace_id: str) -> None:
     shown = command_line.run("workspace", "show", workspace_id)
     assert shown.exit_code == 0
-    assert f"id         {workspace_id}\nname       Möwe\n" in shown.stdout
+    assert f"id          {workspace_id}\nname        Möwe\n" in shown.stdout
+
+
+def test_a_workspace_is_held_released_and_limited(
+    command_line: CommandLine, workspace_id: str
+) -> None:
+    held = command_line.json("workspace", "hold", workspace_id, "--reason", "unpaid")
+    assert held["heldAt"] is not None
+    assert held["holdReason"] == "unpaid"
+    released = command_line.json("workspace", "release", workspace_id)
+    assert (released["heldAt"], released["holdReason"]) == (None, None)
+    assert command_line.json("workspace", "limit", workspace_id, "30")["postLimit"] == 30
+    assert command_line.json("workspace", "show", workspace_id)["postLimit"] == 30
+    assert command_line.json("workspace", "limit", workspace_id)["postLimit"] is None
+    assert "posts" in command_line.fails(2, "workspace", "limit", workspace_id, "--", "-1")
 
 
 def test_members_come_and_go(command_line: CommandLine, workspace_id: str) -> None:
@@ -69,7 +83,8 @@ def test_a_key_with_every_wish(command_line: CommandLine, workspace_id: str) -> 
     # When
     minted = command_line.json(
         *("key", "mint", user, "--name", "tool", "--workspace", workspace_id),
-        *("--grant", "webhooks", "--expires-at", "2027-01-31T00:00:00+01:00", "--no-rate-limit"),
+        *("--grant", "webhooks", "--expires-at", "2027-01-31T00:00:00+01:00"),
+        *("--requests-per-minute", "7", "--requests-per-quarter-hour", "70"),
     )
     # Then
     stored = command_line.operator.world.workspaces.key(api_keys.digest(minted.pop("key")))
@@ -78,7 +93,7 @@ def test_a_key_with_every_wish(command_line: CommandLine, workspace_id: str) -> 
     assert command_line.json("key", "list", user) == [minted]
     assert minted["workspaceIds"] == [workspace_id]
     assert minted["grants"] == ["webhooks"]
-    assert minted["rateLimitExempt"] is True
+    assert (minted["requestsPerMinute"], minted["requestsPerQuarterHour"]) == (7, 70)
     assert minted["expiresAt"] == "2027-01-30T23:00:00.000Z"
 
 

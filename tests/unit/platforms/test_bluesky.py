@@ -92,7 +92,7 @@ class Pictures:
         self.content = PICTURE
         self.error: PlatformError | None = None
 
-    def fetch(self, url: str) -> tuple[bytes, str]:
+    def fetch(self, attachment: Attachment) -> tuple[bytes, str]:
         if self.error is not None:
             raise self.error
         return self.content, "application/octet-stream"
@@ -760,7 +760,6 @@ def test_no_record_is_no_post(client: BlueskyClient) -> None:
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
     [
-        (OTHER, Rejected, "RECORD_KEY_TAKEN"),
         (refusal(404, "RecordNotFound"), Retriable, "PLATFORM_UNAVAILABLE"),
         (refusal(400, "InvalidRequest"), Retriable, "PLATFORM_UNAVAILABLE"),
         (refusal(400, "ExpiredToken"), Retriable, "PLATFORM_UNAVAILABLE"),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
@@ -47,6 +48,22 @@ _CONFIG: Final = Config(
     tcp_keepalive=True,
     # What is sent is built in this package and tested; checking it costs more than sending it.
     parameter_validation=False,
+)
+
+_S3_CONFIG: Final = _CONFIG.merge(
+    Config(
+        # Addresses that uploads go to name the bucket's own region: elsewhere they would be
+        # redirected, which a signature does not survive.
+        signature_version="s3v4",
+        s3={"addressing_style": "virtual"},
+        # An address is signed before anybody knows the bytes, and so without their checksum.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        # Whole files go this way, and a function that fetches one first has 28 seconds for both.
+        connect_timeout=3,
+        read_timeout=6,
+        retries={"mode": "standard", "total_max_attempts": 2},
+    )
 )
 
 _BUSY: Final = frozenset(
@@ -76,12 +93,14 @@ _BUSY: Final = frozenset(
 
 _REFUSED: Final = frozenset(
     {
+        "403",  # of a HEAD, whose answer has no body to say more
         "AuthorizationError",
         "AuthorizationErrorException",
         "DisabledException",
         "ExpiredToken",
         "ExpiredTokenException",
         "IncompleteSignature",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "InvalidSignatureException",
         "KMSDisabledException",
@@ -150,18 +169,23 @@ class AwsClients:
         client: SQSClient = self._client("sqs")
         return client
 
+    def s3(self) -> S3Client:
+        """Return the client of S3."""
+        client: S3Client = self._client("s3", _S3_CONFIG)
+        return client
+
     def kms(self) -> KMSClient:
         """Return the client of KMS."""
         client: KMSClient = self._client("kms")
         return client
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, config: Config = _CONFIG) -> Any:
         if service not in self._made:
             self._made[service] = self._session.create_client(
                 service,
                 region_name=self._region,
                 endpoint_url=self._endpoint_url,
-                config=_CONFIG,
+                config=config,
             )
         return self._made[service]
 

@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from postbreeze.adapters.aws import AwsClients, code_of
 from postbreeze.adapters.clock import SystemClock, SystemRandomness
 from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+from postbreeze.adapters.dynamodb.disconnections import DynamoDisconnections
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.registry import DynamoRegistry
 from postbreeze.adapters.dynamodb.table import Database
@@ -160,6 +161,9 @@ class Operator:
         """Social accounts."""
         return Accounts(
             registry=self._registry,
+            disconnections=DynamoDisconnections(
+                self._database, posts_table=self._outputs["PostsTableName"]
+            ),
             secrets=self._secret_box("AccountSecretsKeyArn"),
             clock=self._clock,
             randomness=self._randomness,
@@ -209,7 +213,9 @@ class Operator:
 
     @cached_property
     def _directory(self) -> DynamoDirectory:
-        return DynamoDirectory(self._database, workspaces_table=self._workspaces_table)
+        return DynamoDirectory(
+            self._database, workspaces_table=self._workspaces_table, clock=self._clock
+        )
 
     @property
     def _workspaces_table(self) -> str:

@@ -52,5 +52,5 @@ class Authenticator:
         try:
             yield
         except RefusalError:
-            gate.usable(self.directory.key(digest), self.clock.now())
+            gate.usable(self.directory.admit(digest), self.clock.now())
             raise

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from postbreeze.domain import ids
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.commands import post_request
 from postbreeze.http.responses import BASE_PATH, success
 from postbreeze.http.schemas import cancel_wish
-from postbreeze.operations.answers import Answer, Idempotency
+from postbreeze.operations.answers import Answer
 from postbreeze.operations.cancel import CancelCommand
 
 CANCEL_PATH = f"{BASE_PATH}/posts/<post_id>/cancel"
@@ -36,22 +36,13 @@ def router(
 
 
 def _command(request: requests.HttpRequest, digest: str, post_id: str) -> CancelCommand:
-    requests.path_id(ids.POST, "postId", post_id)
     requests.check_query(request, ("dryRun",))
     dry_run = requests.query_flag(request, "dryRun")
-    version = requests.if_match(request)
-    key = requests.idempotency_key(request)
-    document = requests.json_object(request)
+    wanted, document = post_request(request, digest, post_id)
     wish = cancel_wish(document)
     return CancelCommand(
-        key_digest=digest,
-        post_id=post_id,
+        request=wanted,
         reason=wish.reason,
         target_ids=wish.target_ids,
         dry_run=dry_run,
-        if_match=version,
-        # A dry run changes nothing, so there is nothing that a key could keep from happening twice.
-        idempotency=None
-        if key is None or dry_run
-        else Idempotency(key=key, request_digest=requests.digest(request, document)),
     )

@@ -10,9 +10,10 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from postbreeze.domain import ids
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.commands import keyed_body
 from postbreeze.http.responses import BASE_PATH, success
 from postbreeze.http.schemas import post_draft
-from postbreeze.operations.answers import Answer, Idempotency
+from postbreeze.operations.answers import Answer
 from postbreeze.operations.create import CreateCommand
 
 POSTS_PATH = f"{BASE_PATH}/posts"
@@ -49,12 +50,5 @@ def router(
 
 def _command(request: requests.HttpRequest, digest: str) -> CreateCommand:
     requests.check_query(request)
-    key = requests.idempotency_key(request)
-    document = requests.json_object(request)
-    return CreateCommand(
-        key_digest=digest,
-        draft=post_draft(document),
-        idempotency=None
-        if key is None
-        else Idempotency(key=key, request_digest=requests.digest(request, document)),
-    )
+    idempotency, document = keyed_body(request)
+    return CreateCommand(key_digest=digest, draft=post_draft(document), idempotency=idempotency)

@@ -14,7 +14,8 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from enum import StrEnum
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
 
 from postbreeze.domain import ids
@@ -33,7 +34,10 @@ LARGEST_INTEGER = 2**53 - 1
 _BODY = "body"
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 _VERSION = re.compile(r'"([0-9]{1,18})"|([0-9]{1,18})')
+_COUNT = re.compile(r"[0-9]{1,9}")
 _LONGEST_NAME_SHOWN = 100
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,50 @@ def query_flag(request: HttpRequest, name: str) -> bool:
     if text not in ("true", "false"):
         raise ValidationError.of(f"query.{name}", "must be true or false")
     return text == "true"
+
+
+def query_id(request: HttpRequest, prefix: str, name: str) -> str | None:
+    """Return a query parameter that is an identifier; None where it is absent.
+
+    Raises:
+        ValidationError: It has another form.
+    """
+    text = dict(request.query).get(name)
+    if text is not None and not ids.is_id(prefix, text):
+        raise ValidationError.of(
+            f"query.{name}", f"must be {prefix}_ and 26 upper-case base-32 characters"
+        )
+    return text
+
+
+def query_choice(request: HttpRequest, choices: type[Choice], name: str) -> Choice | None:
+    """Return a query parameter that is one of several words; None where it is absent.
+
+    Raises:
+        ValidationError: It is another.
+    """
+    text = dict(request.query).get(name)
+    if text is None:
+        return None
+    try:
+        return choices(text)
+    except ValueError:
+        words = ", ".join(choices)
+        raise ValidationError.of(f"query.{name}", f"must be one of {words}") from None
+
+
+def query_limit(request: HttpRequest, *, usual: int, most: int) -> int:
+    """Return how many things a page may have; absent means the usual number.
+
+    Raises:
+        ValidationError: It is no whole number from 1 to the most.
+    """
+    text = dict(request.query).get("limit")
+    if text is None:
+        return usual
+    if _COUNT.fullmatch(text) is None or not 1 <= int(text) <= most:
+        raise ValidationError.of("query.limit", f"must be a whole number from 1 to {most}")
+    return int(text)
 
 
 def if_match(request: HttpRequest) -> int | None:

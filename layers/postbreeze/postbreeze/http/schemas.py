@@ -5,7 +5,7 @@ Nothing is coerced and nothing unknown is let through. ``null`` stands for a fie
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -26,6 +26,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from postbreeze.domain import ids
 from postbreeze.domain.errors import AmbiguousTargetsError, Detail, ValidationError
 from postbreeze.domain.lifecycle import MOST_MEDIA, MOST_TARGETS
+from postbreeze.domain.media import asset_of
 from postbreeze.domain.post import MediaDraft, PostDraft, TargetDraft
 from postbreeze.http.requests import shown
 from postbreeze.http.times import is_zone, parse_time
@@ -38,8 +39,6 @@ LONGEST_URL = 2_048
 
 _INVALID = "invalid"
 """The kind of the errors whose whole message is our own."""
-
-_UNKNOWN_MEDIA = "unknown media asset"
 
 AnyModel = TypeVar("AnyModel", bound="Body")
 
@@ -65,6 +64,13 @@ def _https_url(value: object) -> str:
         "must be an https address of at most {most} characters",
         {"most": LONGEST_URL},
     )
+
+
+def _medium_url(value: object) -> str:
+    # An asset's address is only looked at, so it may be that of a storage without https.
+    if isinstance(value, str) and len(value) <= LONGEST_URL and asset_of(MediaDraft(url=value)):
+        return value
+    return _https_url(value)
 
 
 def _is_https(url: str) -> bool:
@@ -108,6 +114,18 @@ HttpsUrl = Annotated[
         {"type": "string", "format": "uri", "pattern": "^https://", "maxLength": LONGEST_URL}
     ),
 ]
+MediumUrl = Annotated[
+    str,
+    PlainValidator(_medium_url),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "uri",
+            "maxLength": LONGEST_URL,
+            "description": "An https address, or an asset's `publicUrl`: then the asset is meant.",
+        }
+    ),
+]
 AccountId = Annotated[str, StringConstraints(pattern=ids.pattern(ids.ACCOUNT))]
 TargetId = Annotated[str, StringConstraints(pattern=ids.pattern(ids.TARGET))]
 MediaId = Annotated[str, StringConstraints(pattern=ids.pattern(ids.MEDIA))]
@@ -118,7 +136,19 @@ MediaIds = Annotated[
     list[MediaId],
     Field(
         max_length=MOST_MEDIA,
-        description="Assets of the media library, which does not exist yet: leave it empty.",
+        description=(
+            "Assets of the media library in the order in which they are shown, after `mediaItems`."
+            " They must be of the post's workspace, and READY. A target that has its own shows them"
+            " in place of the post's media."
+        ),
+    ),
+]
+MediaAltText = Annotated[
+    dict[str, AltText],
+    Field(
+        max_length=MOST_MEDIA,
+        description="What to say of an asset in this post, by its id; without it, its own text.",
+        json_schema_extra={"propertyNames": {"pattern": ids.pattern(ids.MEDIA)}},
     ),
 ]
 
@@ -147,6 +177,12 @@ class CancelBody(Body):
     )
 
 
+class ScheduleBody(Body):
+    """When to publish."""
+
+    scheduled_for: Time
+
+
 class _TargetFields(Body):
     caption_override: Caption | None = None
     first_comment: FirstComment | None = None
@@ -159,6 +195,7 @@ class _TargetFields(Body):
             caption_override=self.caption_override,
             first_comment=self.first_comment,
             platform_options=self.platform_options,
+            media_ids=tuple(self.media_ids or ()),
         )
 
 
@@ -175,18 +212,30 @@ class TargetBody(_TargetFields):
 
 
 class MediaItemBody(Body):
-    """A picture or video, fetched from its address when the post is published."""
+    """A picture, video or document, fetched from its address when the post is published."""
 
-    url: HttpsUrl
+    url: MediumUrl
     alt_text: AltText | None = None
-    type: Annotated[str, StringConstraints(min_length=1, max_length=50)] | None = None
+    type: (
+        Annotated[
+            str,
+            StringConstraints(min_length=1, max_length=50),
+            Field(
+                description=(
+                    "`image`, `video`, `gif` or `document` in either case, or a content type."
+                    " An asset has its own."
+                )
+            ),
+        ]
+        | None
+    ) = None
 
 
 class _PostFields(Body):
     timezone: Zone | None = None
     media_ids: MediaIds | None = None
     media_items: Annotated[list[MediaItemBody], Field(max_length=MOST_MEDIA)] | None = None
-    media_alt_text: dict[str, AltText] | None = None
+    media_alt_text: MediaAltText | None = None
     requires_approval: bool | None = None
 
     def media(self) -> tuple[MediaDraft, ...]:
@@ -230,12 +279,32 @@ def cancel_wish(document: Mapping[str, Any] | None) -> CancelWish:
     """
     if document is None:
         return CancelWish()
-    body = _read(CancelBody, document)
+    body = read_body(CancelBody, document)
     targets = body.target_ids
     return CancelWish(
         reason=body.reason,
         target_ids=None if targets is None else tuple(dict.fromkeys(targets)),
     )
+
+
+def schedule_time(document: Mapping[str, Any] | None) -> datetime:
+    """Read the body that says when to publish.
+
+    Raises:
+        ValidationError: It is not as it must be.
+    """
+    if document is None:
+        raise ValidationError.of("body", "is required")
+    return read_body(ScheduleBody, document).scheduled_for
+
+
+def check_no_fields(document: Mapping[str, Any] | None) -> None:
+    """Refuse fields where a route has none.
+
+    Raises:
+        ValidationError: There are some.
+    """
+    read_body(Body, document or {})
 
 
 def post_draft(document: Mapping[str, Any] | None) -> PostDraft:
@@ -260,9 +329,8 @@ def post_draft(document: Mapping[str, Any] | None) -> PostDraft:
 
 
 def _flat(document: Mapping[str, Any]) -> PostDraft:
-    body = _read(FlatPostBody, document)
-    _check_media(body, [("platforms", platform) for platform in body.platforms])
-    _check_one_time(body, "scheduled_for", "draft_scheduled_for")
+    body = read_body(FlatPostBody, document)
+    _check_alt_text(body)
     return PostDraft(
         targets=tuple(platform.draft(platform.account_id) for platform in body.platforms),
         caption=body.content,
@@ -270,15 +338,16 @@ def _flat(document: Mapping[str, Any]) -> PostDraft:
         draft_scheduled_for=body.draft_scheduled_for,
         timezone=body.timezone,
         media=body.media(),
+        media_ids=tuple(body.media_ids or ()),
+        media_alt_text=body.media_alt_text or {},
         requires_approval=body.requires_approval or False,
         flat_shape=True,
     )
 
 
 def _nested(document: Mapping[str, Any]) -> PostDraft:
-    body = _read(NestedPostBody, document)
-    _check_media(body, [("targets", target) for target in body.targets])
-    _check_one_time(body, "scheduled_at", "draft_scheduled_at")
+    body = read_body(NestedPostBody, document)
+    _check_alt_text(body)
     return PostDraft(
         targets=tuple(target.draft(target.social_account_id) for target in body.targets),
         caption=body.caption,
@@ -286,35 +355,39 @@ def _nested(document: Mapping[str, Any]) -> PostDraft:
         draft_scheduled_for=body.draft_scheduled_at,
         timezone=body.timezone,
         media=body.media(),
+        media_ids=tuple(body.media_ids or ()),
+        media_alt_text=body.media_alt_text or {},
         requires_approval=body.requires_approval or False,
         flat_shape=False,
     )
 
 
-def _check_media(body: _PostFields, targets: Iterable[tuple[str, _TargetFields]]) -> None:
-    # There is no media library yet, so no asset that could be named exists.
-    paths = [f"mediaIds.{index}" for index, _ in enumerate(body.media_ids or ())]
-    paths += [f"mediaAltText.{shown(name)}" for name in body.media_alt_text or ()]
-    for position, (name, target) in enumerate(targets):
-        media = target.media_ids or ()
-        paths += [f"{name}.{position}.mediaIds.{index}" for index, _ in enumerate(media)]
-    if paths:
-        raise ValidationError([Detail(path, _UNKNOWN_MEDIA) for path in paths])
+def _check_alt_text(body: _PostFields) -> None:
+    # Here, as the names of an object that are wrong are not where they stand in its schema's path.
+    details = [
+        Detail(f"mediaAltText.{shown(name)}", _not_an_id(ids.MEDIA))
+        for name in body.media_alt_text or ()
+        if not ids.is_id(ids.MEDIA, name)
+    ]
+    if details:
+        raise ValidationError(details)
 
 
-def _check_one_time(body: Body, scheduled: str, wished: str) -> None:
-    if None not in (getattr(body, scheduled), getattr(body, wished)):
-        raise ValidationError.of(
-            to_camel(wished), f"must not be given together with {to_camel(scheduled)}"
-        )
+def read_body(model: type[AnyModel], document: Mapping[str, Any]) -> AnyModel:
+    """Read a body.
 
-
-def _read(model: type[AnyModel], document: Mapping[str, Any]) -> AnyModel:
+    Raises:
+        ValidationError: It is not as the model has it; all that is wrong is named.
+    """
     try:
         return model.model_validate(document)
     except SchemaError as error:
         details = error.errors(include_url=False, include_input=False)
         raise ValidationError([_detail(detail) for detail in details]) from None
+
+
+def _not_an_id(prefix: str) -> str:
+    return f"must be {prefix}_ and 26 upper-case base-32 characters"
 
 
 def _detail(error: ErrorDetails) -> Detail:
@@ -336,8 +409,7 @@ def _message(error: ErrorDetails) -> str:
         case "too_short" | "string_too_short":
             return "must not be empty"
         case "string_pattern_mismatch":
-            prefix = context["pattern"][1:].partition("_")[0]
-            return f"must be {prefix}_ and 26 upper-case base-32 characters"
+            return _not_an_id(context["pattern"][1:].partition("_")[0])
         case kind if kind in _TYPES:
             return f"must be {_TYPES[kind]}"
         case _:
@@ -347,8 +419,11 @@ def _message(error: ErrorDetails) -> str:
 _TYPES = {
     "string_type": "a string",
     "bool_type": "true or false",
+    "int_type": "a whole number",
+    "float_type": "a number",
     "list_type": "an array",
     "dict_type": "an object",
     "model_type": "an object",
     "model_attributes_type": "an object",
+    "none_required": "null",
 }

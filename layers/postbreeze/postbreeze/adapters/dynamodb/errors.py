@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 from pynamodb.exceptions import PynamoDBException
@@ -33,6 +33,16 @@ def code(error: PynamoDBException) -> str:
     """Return DynamoDB's own name for a failure, or nothing if it did not answer."""
     cause = original(error)
     return code_of(cause) if isinstance(cause, ClientError) else ""
+
+
+def row_met(error: PynamoDBException) -> dict[str, dict[str, Any]] | None:
+    """Return the row that a write's condition failed on, if there was one and it was asked for."""
+    cause = original(error)
+    if not isinstance(cause, ClientError):
+        return None
+    response: Mapping[str, Any] = cause.response
+    row: dict[str, dict[str, Any]] | None = response.get("Item")
+    return row
 
 
 @contextmanager

@@ -26,15 +26,21 @@ from pynamodb.models import Model
 
 from postbreeze.adapters.dynamodb import keys
 from postbreeze.domain.access import ApiKey, Grant, Member, Role, Workspace
+from postbreeze.domain.disconnection import Disconnection
 from postbreeze.domain.documents import timestamp
 from postbreeze.domain.events import Event, EventType
+from postbreeze.domain.listing import spot_of
+from postbreeze.domain.media import PENDING_AT_MOST, Asset, AssetStatus
 from postbreeze.domain.post import (
     AccountStatus,
+    FormerSpot,
     Media,
+    Part,
     Platform,
     Post,
     PostStatus,
     SocialAccount,
+    Spot,
     Target,
     TargetStatus,
 )
@@ -149,6 +155,9 @@ class MediaAttribute(JsonAttribute):
                     "altText": media.alt_text,
                     "url": media.url,
                     "kind": media.kind,
+                    "contentType": media.content_type,
+                    "durationSeconds": media.duration_seconds,
+                    "isShared": media.is_shared,
                 }
                 for media in value
             ]
@@ -163,8 +172,31 @@ class MediaAttribute(JsonAttribute):
                 alt_text=media.get("altText"),
                 url=media.get("url"),
                 kind=media.get("kind"),
+                content_type=media.get("contentType"),
+                duration_seconds=media.get("durationSeconds"),
+                is_shared=media.get("isShared", True),
             )
             for media in super().deserialize(value)
+        )
+
+
+class FormerSpotsAttribute(JsonAttribute):
+    """Where a post stood before, oldest first."""
+
+    def serialize(self, value: Sequence[FormerSpot]) -> str:
+        """Write them."""
+        return super().serialize(
+            [[timestamp(each.until), each.spot.part, each.spot.key] for each in value]
+        )
+
+    def deserialize(self, value: str) -> Any:
+        """Read them."""
+        return tuple(
+            FormerSpot(
+                until=datetime.fromisoformat(until).astimezone(UTC),
+                spot=Spot(part=Part(part), key=key),
+            )
+            for until, part, key in super().deserialize(value)
         )
 
 
@@ -237,6 +269,8 @@ class PostRow(Row):
     timezone = UnicodeAttribute(null=True)
     workflow_id = UnicodeAttribute(null=True, attr_name="workflowId")
     pending_workflow_id = UnicodeAttribute(null=True, attr_name="pendingWorkflowId")
+    pending_event = ChoiceAttribute(EventType, null=True, attr_name="pendingEvent")
+    requires_approval = BooleanAttribute(attr_name="requiresApproval")
     approved_by_user_id = UnicodeAttribute(null=True, attr_name="approvedByUserId")
     approved_at = MomentAttribute(null=True, attr_name="approvedAt")
     created_via_api = BooleanAttribute(attr_name="createdViaApi")
@@ -248,6 +282,12 @@ class PostRow(Row):
     generation = NumberAttribute()
     due_partition = UnicodeAttribute(null=True, attr_name="duePartition")
     attention_at = MomentAttribute(null=True, attr_name="dueAt")
+    former_spots = FormerSpotsAttribute(attr_name="formerSpots")
+    list_partition = UnicodeAttribute(null=True, attr_name="listPartition")
+    status_partition = UnicodeAttribute(null=True, attr_name="statusPartition")
+    list_key = UnicodeAttribute(null=True, attr_name="listKey")
+    moved_partition = UnicodeAttribute(null=True, attr_name="movedPartition")
+    moved_at = MomentAttribute(null=True, attr_name="movedAt")
 
 
 class TargetRow(Row):
@@ -264,6 +304,7 @@ class TargetRow(Row):
     first_comment = UnicodeAttribute(null=True, attr_name="firstComment")
     first_comment_error = UnicodeAttribute(null=True, attr_name="firstCommentError")
     first_comment_attempt = NumberAttribute(attr_name="firstCommentAttempt")
+    first_comment_retried_at = MomentAttribute(null=True, attr_name="firstCommentRetriedAt")
     platform_options = JsonAttribute(null=True, attr_name="platformOptions")
     media_ids = TextsAttribute(attr_name="mediaIds")
     scheduled_for = MomentAttribute(null=True, attr_name="scheduledFor")
@@ -278,6 +319,7 @@ class TargetRow(Row):
     workflow_id = UnicodeAttribute(null=True, attr_name="workflowId")
     claim_id = UnicodeAttribute(null=True, attr_name="claimId")
     claimed_until = MomentAttribute(null=True, attr_name="claimedUntil")
+    open_account_id = UnicodeAttribute(null=True, attr_name="openAccountId")
 
 
 class EventRow(Row):
@@ -310,12 +352,34 @@ class AnswerRow(Row):
     body = JsonAttribute(null=True)
 
 
+class DisconnectionRow(Row):
+    """What a disconnect leaves to be done."""
+
+    account_id = UnicodeAttribute(attr_name="accountId")
+    workspace_id = UnicodeAttribute(attr_name="workspaceId")
+    actor = UnicodeAttribute()
+    disconnected_at = MomentAttribute(attr_name="disconnectedAt")
+    pass_began_at = MomentAttribute(null=True, attr_name="passBeganAt")
+    after = UnicodeAttribute(null=True)
+    is_flawed = BooleanAttribute(attr_name="isFlawed")
+    due_partition = UnicodeAttribute(attr_name="duePartition")
+    due_at = MomentAttribute(attr_name="dueAt")
+
+
+class UsageRow(Row):
+    """How many posts were created in a workspace in a month; its revision is that number."""
+
+
 class WorkspaceRow(Row):
     """A workspace."""
 
     id = UnicodeAttribute()
     name = UnicodeAttribute()
     created_at = MomentAttribute(attr_name="createdAt")
+    held_at = MomentAttribute(null=True, attr_name="heldAt")
+    hold_reason = UnicodeAttribute(null=True, attr_name="holdReason")
+    post_limit = NumberAttribute(null=True, attr_name="postLimit")
+    updated_at = MomentAttribute(null=True, attr_name="updatedAt")
 
 
 class MemberRow(Row):
@@ -335,11 +399,13 @@ class AccountRow(Row):
     platform = ChoiceAttribute(Platform)
     display_name = UnicodeAttribute(attr_name="displayName")
     external_account_id = UnicodeAttribute(attr_name="externalAccountId")
+    handle = UnicodeAttribute(null=True)
     status = ChoiceAttribute(AccountStatus)
     created_at = MomentAttribute(attr_name="createdAt")
     sealed_credentials = BinaryAttribute(
         null=True, attr_name="sealedCredentials", legacy_encoding=False
     )
+    disconnected_at = MomentAttribute(null=True, attr_name="disconnectedAt")
 
 
 class AccountPlaceRow(Row):
@@ -348,8 +414,17 @@ class AccountPlaceRow(Row):
     workspace_id = UnicodeAttribute(attr_name="workspaceId")
 
 
+class KnownAccountRow(Row):
+    """Which account of a workspace stands for one on a platform; there is one at most."""
+
+    account_id = UnicodeAttribute(attr_name="accountId")
+
+
 class KeyRow(Row):
-    """An API key; its end is not its row's, which stays to say that the key has ended."""
+    """An API key, with what its requests are counted in.
+
+    Its end is not its row's, which stays to say that the key has ended.
+    """
 
     id = UnicodeAttribute()
     digest = UnicodeAttribute()
@@ -361,7 +436,13 @@ class KeyRow(Row):
     grants = TextSetAttribute(Grant)
     expires_at = MomentAttribute(null=True, attr_name="validUntil")
     revoked_at = MomentAttribute(null=True, attr_name="revokedAt")
-    rate_limit_exempt = BooleanAttribute(attr_name="rateLimitExempt")
+    requests_per_minute = NumberAttribute(attr_name="requestsPerMinute")
+    requests_per_quarter_hour = NumberAttribute(attr_name="requestsPerQuarterHour")
+    cursor_secret = BinaryAttribute(attr_name="cursorSecret", legacy_encoding=False)
+    minute = NumberAttribute(null=True)
+    minute_left = NumberAttribute(null=True, attr_name="minuteLeft")
+    quarter_hour = NumberAttribute(null=True, attr_name="quarterHour")
+    quarter_hour_left = NumberAttribute(null=True, attr_name="quarterHourLeft")
 
 
 class EndpointRow(Row):
@@ -398,6 +479,28 @@ class DeliveryRow(Row):
     due_at = MomentAttribute(null=True, attr_name="dueAt")
 
 
+class AssetRow(Row):
+    """An asset of the media library; one that is PENDING or FAILED has its end in ``ttl``."""
+
+    id = UnicodeAttribute()
+    workspace_id = UnicodeAttribute(attr_name="workspaceId")
+    status = ChoiceAttribute(AssetStatus)
+    content_type = UnicodeAttribute(attr_name="contentType")
+    size_bytes = NumberAttribute(null=True, attr_name="sizeBytes")
+    created_at = MomentAttribute(attr_name="createdAt")
+    created_by_user_id = UnicodeAttribute(attr_name="createdByUserId")
+    alt_text = UnicodeAttribute(null=True, attr_name="altText")
+    duration_seconds = NumberAttribute(null=True, attr_name="durationSeconds")
+    filename = UnicodeAttribute(null=True)
+    public_url = UnicodeAttribute(null=True, attr_name="publicUrl")
+    failure_reason = UnicodeAttribute(null=True, attr_name="failureReason")
+    updated_at = MomentAttribute(null=True, attr_name="updatedAt")
+
+
+class AssetPostRow(Row):
+    """A post that has needed an asset; it is in no index."""
+
+
 _FIRST: Final = 1
 """The revision of rows whose values have none."""
 
@@ -431,7 +534,25 @@ def post_row(post: Post) -> PostRow:
         **_attributes(post, "targets"),
         target_ids=tuple(target.id for target in post.targets),
         due_partition=None if post.attention_at is None else keys.shard(keys.DUE, post.id),
+        **_listing(post),
     )
+
+
+def _listing(post: Post) -> dict[str, Any]:
+    """Make what the indexes that list posts hold of one; of a deleted post they hold nothing."""
+    if post.deleted_at is not None:
+        return {}
+    spot = spot_of(post)
+    places: dict[str, Any] = {
+        "list_partition": keys.listing(post.workspace_id, spot.part),
+        "list_key": spot.key,
+    }
+    if spot.part is Part.REST:
+        places["status_partition"] = keys.listing(post.workspace_id, post.status)
+    if post.former_spots:
+        places["moved_partition"] = keys.workspace(post.workspace_id)
+        places["moved_at"] = post.former_spots[-1].until
+    return places
 
 
 def post_of(row: PostRow, targets: Mapping[str, Target]) -> Post | None:
@@ -444,15 +565,21 @@ def post_of(row: PostRow, targets: Mapping[str, Target]) -> Post | None:
 
 
 def target_row(target: Target) -> TargetRow:
-    """Make the row of a target."""
-    return TargetRow(keys.post(target.post_id), keys.TARGETS + target.id, **_attributes(target))
+    """Make the row of a target, which its account's index holds until it begins."""
+    is_open = target.status in (TargetStatus.DRAFT, TargetStatus.SCHEDULED)
+    return TargetRow(
+        keys.post(target.post_id),
+        keys.TARGETS + target.id,
+        **_attributes(target),
+        open_account_id=target.social_account_id if is_open else None,
+    )
 
 
 def event_row(event: Event, *, expires_at: datetime | None = None) -> EventRow:
     """Make the row of an event, which waits in the index for as long as it is pending."""
     pending = event.pending_since is not None
     return EventRow(
-        keys.post(event.post_id),
+        keys.subject(event.post_id),
         keys.EVENTS + event.id,
         **_attributes(event),
         pending_partition=keys.shard(keys.PENDING, event.id) if pending else None,
@@ -469,6 +596,32 @@ def answer_row(answer: StoredAnswer) -> AnswerRow:
         revision=_FIRST,
         ttl=_epoch_seconds(answer.expires_at),
     )
+
+
+def disconnection_row(work: Disconnection) -> DisconnectionRow:
+    """Make the row of what a disconnect leaves to be done."""
+    return DisconnectionRow(
+        keys.account(work.account_id),
+        keys.DISCONNECTION,
+        **_attributes(work),
+        due_partition=keys.shard(keys.DISCONNECTIONS, work.account_id),
+    )
+
+
+def asset_row(asset: Asset) -> AssetRow:
+    """Make the row of an asset, which expires if its bytes never come, or cannot be taken."""
+    expires = asset.status in (AssetStatus.PENDING, AssetStatus.FAILED)
+    return AssetRow(
+        keys.asset(asset.id),
+        keys.ASSET,
+        **_attributes(asset),
+        ttl=_epoch_seconds(asset.created_at + PENDING_AT_MOST) if expires else None,
+    )
+
+
+def asset_post_row(asset_id: str, post_id: str) -> AssetPostRow:
+    """Make the row of a post that has needed an asset."""
+    return AssetPostRow(keys.asset(asset_id), keys.POSTS + post_id, revision=_FIRST)
 
 
 def workspace_row(workspace: Workspace) -> WorkspaceRow:
@@ -496,6 +649,16 @@ def account_place_row(account: SocialAccount) -> AccountPlaceRow:
         keys.account(account.id),
         keys.ACCOUNT,
         workspace_id=account.workspace_id,
+        revision=_FIRST,
+    )
+
+
+def known_account_row(account: SocialAccount) -> KnownAccountRow:
+    """Make the row that keeps an account from being connected twice."""
+    return KnownAccountRow(
+        keys.workspace(account.workspace_id),
+        keys.external(account.platform, account.external_account_id),
+        account_id=account.id,
         revision=_FIRST,
     )
 

@@ -39,6 +39,14 @@ class DynamoRegistry:
         row = self._table.get(WorkspaceRow, keys.workspace(workspace_id), keys.WORKSPACE)
         return None if row is None else value_of(Workspace, row)
 
+    def replace_workspace(self, workspace: Workspace, *, expected_revision: int) -> None:
+        """Write a changed workspace.
+
+        Raises:
+            LostRaceError: It has changed meanwhile.
+        """
+        self._replace(items.workspace_row(workspace), expected_revision)
+
     def put_member(self, member: Member) -> None:
         """Add a member or change a role."""
         self._table.put(items.member_row(member))
@@ -55,6 +63,11 @@ class DynamoRegistry:
         """
         self._add(items.key_row(key))
 
+    def key(self, digest: str) -> ApiKey | None:
+        """Read a key by its digest, strongly consistent; nothing is counted."""
+        row = self._table.get(KeyRow, keys.key(digest), keys.KEY)
+        return None if row is None else value_of(ApiKey, row)
+
     def keys_of(self, owner_user_id: str) -> Sequence[ApiKey]:
         """List a user's keys, revoked ones too, oldest first; the newest may be a moment late."""
         rows = self._table.query_index("keysByOwner", owner_user_id)
@@ -62,7 +75,10 @@ class DynamoRegistry:
         return sorted(found, key=lambda key: (key.created_at, key.id))
 
     def replace_key(self, key: ApiKey, *, expected_revision: int) -> None:
-        """Write a changed key, such as a revoked one.
+        """Write a changed key, such as a revoked one; its requests are counted from anew.
+
+        The row is written whole, so what was counted in the present windows goes: whatever the
+        limits are now, they hold from here on.
 
         Raises:
             LostRaceError: It has changed meanwhile.
@@ -73,9 +89,14 @@ class DynamoRegistry:
         """Add a social account.
 
         Raises:
-            LostRaceError: It exists, be it in another workspace.
+            LostRaceError: It exists, be it in another workspace, or the workspace has another one
+                of that platform and external id.
         """
-        self._add(items.account_row(account), items.account_place_row(account))
+        self._add(
+            items.account_row(account),
+            items.account_place_row(account),
+            items.known_account_row(account),
+        )
 
     def accounts(self, workspace_id: str) -> Sequence[SocialAccount]:
         """List a workspace's accounts, by id."""

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from uuid import uuid4
 
 from pynamodb.connection import Connection
-from pynamodb.connection.base import MetaTable
-from pynamodb.exceptions import PutError, TransactWriteError
+from pynamodb.connection.base import BOTOCORE_EXCEPTIONS, MetaTable
+from pynamodb.constants import UPDATE_ITEM
+from pynamodb.exceptions import PutError, TransactWriteError, UpdateError
 from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
 
 from postbreeze.adapters.dynamodb import errors
 from postbreeze.adapters.dynamodb.items import Row
@@ -36,6 +38,12 @@ INDEXES: Final[Mapping[str, tuple[str, str]]] = {
     "due": ("duePartition", "dueAt"),
     "pending": ("pendingPartition", "pendingSince"),
     "keysByOwner": ("ownerUserId", "sk"),
+    "library": ("workspaceId", "id"),
+    "membershipsByUser": ("userId", "pk"),
+    "listing": ("listPartition", "listKey"),
+    "byStatus": ("statusPartition", "listKey"),
+    "moved": ("movedPartition", "movedAt"),
+    "targetsByAccount": ("openAccountId", "pk"),
 }
 """Hash and range key of every index, by name; all are strings."""
 
@@ -43,8 +51,11 @@ _CONFLICT_GAPS: Final = (0.02, 0.05, 0.1)
 """Seconds to wait, more or less, before a transaction that met another is tried again."""
 _RANDOM: Final = random.SystemRandom()
 
-_MOST_KEYS: Final = 100
-_BATCH_TRIES: Final = 3
+MOST_KEYS: Final = 100
+"""How many rows can be read together."""
+
+_BATCH_GAPS: Final = (0.05, 0.1)
+"""Seconds to wait, more or less, before rows that DynamoDB had no room for are read again."""
 
 
 class _GivenClient(Connection):
@@ -57,6 +68,14 @@ class _GivenClient(Connection):
     @property
     def client(self) -> Any:
         return self._given
+
+    def update(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Update as ``update_item``, which cannot ask for the row that a condition failed on."""
+        try:
+            answer: dict[str, Any] = self.dispatch(UPDATE_ITEM, request)
+        except BOTOCORE_EXCEPTIONS as error:
+            raise UpdateError("an update failed", error) from error
+        return answer
 
 
 class Database:
@@ -74,7 +93,7 @@ class Database:
         """Return the table of that name; whether it exists is not looked at."""
         if name not in self._tables:
             self._connection.add_meta_table(_layout(name))
-            self._tables[name] = Table(self._connection, name)
+            self._tables[name] = Table(self._connection, name, pause=self._pause)
         return self._tables[name]
 
     def write(self, writes: Writes[Meaning]) -> None:
@@ -104,9 +123,9 @@ class Database:
             with errors.outages():
                 self._connection.transact_write_items(
                     [check for check, _ in writes.checks],
-                    [],
+                    [delete for delete, _ in writes.deletes],
                     [put for put, _ in writes.puts],
-                    [],
+                    [update for update, _ in writes.updates],
                     client_request_token=str(uuid4()),
                 )
         except TransactWriteError as error:
@@ -116,10 +135,13 @@ class Database:
 class Table:
     """One table."""
 
-    def __init__(self, connection: Connection, name: str) -> None:
+    def __init__(
+        self, connection: _GivenClient, name: str, *, pause: Callable[[float], None]
+    ) -> None:
         """Bind a name to the connection."""
         self._connection = connection
         self._name = name
+        self._pause = pause
 
     def get(self, row: type[AnyRow], pk: str, sk: str) -> AnyRow | None:
         """Read one row, strongly consistent."""
@@ -131,10 +153,12 @@ class Table:
     def get_all(self, keys: Collection[tuple[str, str]]) -> list[Raw]:
         """Read up to 100 rows together, each strongly consistent, in no order."""
         wanted: list[Mapping[str, Any]] = [{"pk": pk, "sk": sk} for pk, sk in keys]
-        if len(wanted) > _MOST_KEYS:
-            raise ValueError(f"at most {_MOST_KEYS} rows can be read together")
+        if len(wanted) > MOST_KEYS:
+            raise ValueError(f"at most {MOST_KEYS} rows can be read together")
         found: list[Raw] = []
-        for _ in range(_BATCH_TRIES):
+        for gap in (0.0, *_BATCH_GAPS):
+            if gap:
+                self._pause(gap * _RANDOM.uniform(0.5, 1.5))
             with errors.outages():
                 answer = self._connection.batch_get_item(
                     self._name,
@@ -171,10 +195,17 @@ class Table:
         partition: str,
         condition: Condition | None = None,
         *,
+        newest_first: bool = False,
         limit: int | None = None,
     ) -> Iterator[Raw]:
         """Read an index's rows in its order; what was written just now may be missing."""
-        return self._pages(partition, condition, limit=limit, index_name=index)
+        return self._pages(
+            partition,
+            condition,
+            limit=limit,
+            index_name=index,
+            scan_index_forward=not newest_first,
+        )
 
     def put(self, row: Row, condition: Condition | None = None) -> bool:
         """Write a row that may as well be written twice; tell whether the condition held."""
@@ -193,6 +224,38 @@ class Table:
             return False
         return True
 
+    def update(
+        self,
+        row: type[AnyRow],
+        pk: str,
+        sk: str,
+        actions: Sequence[Action],
+        condition: Condition,
+    ) -> tuple[bool, AnyRow | None]:
+        """Change parts of a row; tell whether the condition held, and the row that now stands.
+
+        There is none where the condition met no row. An update whose answer was lost may have been
+        done twice, or be told as failed: the row tells.
+        """
+        request = self._connection.get_operation_kwargs(
+            self._name,
+            pk,
+            sk,
+            actions=actions,
+            condition=condition,
+            return_values="ALL_NEW",
+            return_values_on_condition_failure="ALL_OLD",
+        )
+        try:
+            with errors.outages():
+                answer = self._connection.update(request)
+        except UpdateError as error:
+            if errors.code(error) != errors.CONDITION_FAILED:
+                raise
+            old = errors.row_met(error)
+            return False, None if old is None else row.from_raw_data(old)
+        return True, row.from_raw_data(answer["Attributes"])
+
     def delete(self, pk: str, sk: str) -> None:
         """Remove a row, if it is there."""
         with errors.outages():
@@ -200,6 +263,13 @@ class Table:
 
     def check_request(self, pk: str, sk: str, condition: Condition) -> dict[str, Any]:
         """Describe a check of a row for a transaction."""
+        request: dict[str, Any] = self._connection.get_operation_kwargs(
+            self._name, pk, sk, condition=condition
+        )
+        return request
+
+    def delete_request(self, pk: str, sk: str, condition: Condition | None) -> dict[str, Any]:
+        """Describe the removal of a row for a transaction."""
         request: dict[str, Any] = self._connection.get_operation_kwargs(
             self._name, pk, sk, condition=condition
         )
@@ -213,6 +283,20 @@ class Table:
             row.sk,
             key="Item",
             attributes=row.serialize(),
+            condition=condition,
+            return_values_on_condition_failure="ALL_OLD",
+        )
+        return request
+
+    def update_request(
+        self, pk: str, sk: str, actions: Sequence[Action], condition: Condition
+    ) -> dict[str, Any]:
+        """Describe a change of parts of a row for a transaction; a failure tells the row."""
+        request: dict[str, Any] = self._connection.get_operation_kwargs(
+            self._name,
+            pk,
+            sk,
+            actions=actions,
             condition=condition,
             return_values_on_condition_failure="ALL_OLD",
         )
@@ -244,29 +328,50 @@ class Table:
 class Writes(Generic[Meaning]):
     """Writes to be done together, each with what it means to the caller.
 
-    DynamoDB tells which of them failed by position, and PynamoDB sends checks before puts: so they
-    are kept apart here, and told apart again by ``NotWrittenError``.
+    DynamoDB tells which of them failed by position, and PynamoDB sends checks, then deletes, then
+    puts, then updates: so they are kept apart here, and told apart again by ``NotWrittenError``.
     """
 
     checks: list[tuple[dict[str, Any], Meaning]] = field(default_factory=list)
+    deletes: list[tuple[dict[str, Any], Meaning]] = field(default_factory=list)
     puts: list[tuple[dict[str, Any], Meaning]] = field(default_factory=list)
+    updates: list[tuple[dict[str, Any], Meaning]] = field(default_factory=list)
 
     def check(self, table: Table, pk: str, sk: str, condition: Condition, meaning: Meaning) -> None:
         """Add a condition on a row that is not written."""
         self.checks.append((table.check_request(pk, sk, condition), meaning))
 
+    def delete(
+        self, table: Table, pk: str, sk: str, condition: Condition | None, meaning: Meaning
+    ) -> None:
+        """Add a row to remove under a condition."""
+        self.deletes.append((table.delete_request(pk, sk, condition), meaning))
+
     def put(self, table: Table, row: Row, condition: Condition | None, meaning: Meaning) -> None:
         """Add a row to write under a condition."""
         self.puts.append((table.put_request(row, condition), meaning))
 
+    def update(
+        self,
+        table: Table,
+        pk: str,
+        sk: str,
+        actions: Sequence[Action],
+        condition: Condition,
+        meaning: Meaning,
+    ) -> None:
+        """Add a change of parts of a row under a condition; a row that is not there is made."""
+        self.updates.append((table.update_request(pk, sk, actions, condition), meaning))
+
     @property
     def meanings(self) -> Sequence[Meaning]:
         """What each means, in the order in which DynamoDB reports."""
-        return [meaning for _, meaning in (*self.checks, *self.puts)]
+        writes = (*self.checks, *self.deletes, *self.puts, *self.updates)
+        return [meaning for _, meaning in writes]
 
     def __bool__(self) -> bool:
         """Tell whether there is anything to do."""
-        return bool(self.checks or self.puts)
+        return bool(self.checks or self.deletes or self.puts or self.updates)
 
 
 class NotWrittenError(Exception):

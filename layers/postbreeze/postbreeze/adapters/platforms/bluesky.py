@@ -44,10 +44,15 @@ from postbreeze.domain.errors import (
     PlatformRejectedError,
     PlatformRetriableError,
 )
-from postbreeze.operations.platform_port import ExternalPost, PreparedPost, Publication
+from postbreeze.operations.platform_port import (
+    Attachment,
+    ExternalPost,
+    PreparedPost,
+    Publication,
+)
 
-FetchMedia = Callable[[str], tuple[bytes, str]]
-"""Fetch a public address: the bytes and their declared content type, or a ``PlatformError``."""
+FetchMedia = Callable[[Attachment], tuple[bytes, str]]
+"""Fetch what is to be attached: the bytes and their declared type, or a ``PlatformError``."""
 
 COLLECTION = "app.bsky.feed.post"
 
@@ -154,7 +159,7 @@ class BlueskyClient:
         if publication.attachments:
             images = [
                 {
-                    "image": self._upload(attachment.url, session, until),
+                    "image": self._upload(attachment, session, until),
                     "alt": attachment.alt_text or "",
                 }
                 for attachment in publication.attachments
@@ -168,15 +173,11 @@ class BlueskyClient:
 
         Raises:
             PlatformRetriableError: The server could not be asked now.
-            PlatformRejectedError: The credentials are refused, or (code ``RECORD_KEY_TAKEN``) the
-                record says something else.
+            PlatformRejectedError: The credentials are refused.
         """
         session = self._sign_in(publication, credentials)
-        rkey = record_keys.post_key(publication.target_id)
-        try:
-            return self._standing(session, rkey, publication.text)
-        except _RecordKeyTakenError as error:
-            raise _key_taken() from error
+        # Whatever it says: the key is the target's alone, whose text may have been edited since.
+        return self._standing(session, record_keys.post_key(publication.target_id), None)
 
     def comment(
         self, publication: Publication, post: ExternalPost, credentials: Mapping[str, str]
@@ -242,12 +243,12 @@ class BlueskyClient:
         did = (answer.document() or {}).get("did") if answer.ok else None
         return did if _is_did(did) else None
 
-    def _upload(self, url: str, session: _Session, until: float) -> Mapping[str, Any]:
+    def _upload(self, attachment: Attachment, session: _Session, until: float) -> Mapping[str, Any]:
         if self._now() >= until:
             raise PlatformRetriableError(
                 "PLATFORM_UNAVAILABLE", "Bluesky or a picture's server took too long to answer."
             )
-        content, _ = self._fetch_media(url)
+        content, _ = self._fetch_media(attachment)
         if len(content) > MAX_IMAGE_BYTES:
             raise PlatformRejectedError(
                 "MEDIA_REJECTED", f"Bluesky takes pictures of at most {MAX_IMAGE_BYTES} bytes."
@@ -321,11 +322,11 @@ class BlueskyClient:
         # 408 is a gateway's way of saying that time ran out somewhere: as uncertain as a 5xx.
         raise _unknown(f"Bluesky answered {answer.status} to the call that publishes.")
 
-    def _standing(self, session: _Session, rkey: str, text: str) -> ExternalPost | None:
+    def _standing(self, session: _Session, rkey: str, text: str | None) -> ExternalPost | None:
         """Return the record under the key, or None if there surely is none.
 
         Raises:
-            _RecordKeyTakenError: There is one with another text.
+            _RecordKeyTakenError: There is one with another text than the one that is given.
             PlatformRetriableError: Anything else came back, or nothing.
         """
         query = {"repo": session.did, "collection": COLLECTION, "rkey": rkey}
@@ -345,7 +346,7 @@ class BlueskyClient:
         cid, value = document.get("cid"), document.get("value")
         if not isinstance(cid, str) or not isinstance(value, dict):
             raise _unusable()
-        if value.get("text") != text:
+        if text is not None and value.get("text") != text:
             raise _RecordKeyTakenError
         return _external(f"at://{session.did}/{COLLECTION}/{rkey}", cid)
 

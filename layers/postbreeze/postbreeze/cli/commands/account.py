@@ -50,9 +50,12 @@ def add(
     platform: Annotated[Platform, typer.Argument(case_sensitive=False)],
     name: Annotated[str, typer.Option(help="What people call it.")],
     external_id: Annotated[str, typer.Option(help="The platform's own id of it.")],
+    handle: Annotated[
+        str | None, typer.Option(help="What the platform calls it; else its name.")
+    ] = None,
 ) -> Shown:
     """Add an account of a platform that has no client yet: posts for it fail, and say why."""
-    return _shown(operator.accounts.add(workspace, platform, name, external_id))
+    return _shown(operator.accounts.add(workspace, platform, name, external_id, handle))
 
 
 @command(app, "list")
@@ -94,6 +97,7 @@ def _document(account: SocialAccount) -> dict[str, Any]:
         "status": account.status.value,
         "name": account.display_name,
         "externalId": account.external_account_id,
+        "handle": account.handle,
         "hasCredentials": account.sealed_credentials is not None,
         "createdAt": timestamp(account.created_at),
     }

@@ -11,7 +11,12 @@ from postbreeze.cli.deployment import Operator
 from postbreeze.cli.options import UserArgument, read_secret
 from postbreeze.cli.output import Fields, Shown, Table
 from postbreeze.cli.verbs import command
-from postbreeze.domain.access import ApiKey, Grant
+from postbreeze.domain.access import (
+    REQUESTS_PER_MINUTE,
+    REQUESTS_PER_QUARTER_HOUR,
+    ApiKey,
+    Grant,
+)
 from postbreeze.domain.documents import optional_timestamp, timestamp
 from postbreeze.domain.errors import ValidationError
 
@@ -35,9 +40,12 @@ def mint(
     expires_at: Annotated[
         str | None, typer.Option(help="From when it opens nothing: 2027-01-31T00:00:00Z.")
     ] = None,
-    no_rate_limit: Annotated[
-        bool, typer.Option("--no-rate-limit", help="Never slow it down.")
-    ] = False,
+    requests_per_minute: Annotated[
+        int, typer.Option(min=1, help="How many requests it may make in a minute.")
+    ] = REQUESTS_PER_MINUTE,
+    requests_per_quarter_hour: Annotated[
+        int, typer.Option(min=1, help="How many in a quarter of an hour.")
+    ] = REQUESTS_PER_QUARTER_HOUR,
 ) -> Shown:
     """Make a key; its plaintext is shown this once and stored nowhere."""
     minted = operator.keys.mint(
@@ -46,7 +54,8 @@ def mint(
         workspace_ids=workspace or None,
         grants=grant or (),
         expires_at=None if expires_at is None else _moment(expires_at),
-        rate_limit_exempt=no_rate_limit,
+        requests_per_minute=requests_per_minute,
+        requests_per_quarter_hour=requests_per_quarter_hour,
     )
     return Shown(
         document={**_document(minted.key), "key": minted.plaintext},
@@ -110,7 +119,8 @@ def _document(key: ApiKey) -> dict[str, Any]:
         "hint": key.hint,
         "workspaceIds": None if key.workspace_ids is None else sorted(key.workspace_ids),
         "grants": sorted(grant.value for grant in key.grants),
-        "rateLimitExempt": key.rate_limit_exempt,
+        "requestsPerMinute": key.requests_per_minute,
+        "requestsPerQuarterHour": key.requests_per_quarter_hour,
         "createdAt": timestamp(key.created_at),
         "expiresAt": optional_timestamp(key.expires_at),
         "revokedAt": optional_timestamp(key.revoked_at),

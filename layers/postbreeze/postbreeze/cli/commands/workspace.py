@@ -11,7 +11,7 @@ from postbreeze.cli.options import WorkspaceArgument
 from postbreeze.cli.output import Fields, Shown
 from postbreeze.cli.verbs import command
 from postbreeze.domain.access import Workspace
-from postbreeze.domain.documents import timestamp
+from postbreeze.domain.documents import optional_timestamp, timestamp
 
 app = typer.Typer(help="Workspaces: what members, accounts, posts and endpoints belong to.")
 
@@ -30,10 +30,41 @@ def show(operator: Operator, workspace: WorkspaceArgument) -> Shown:
     return _shown(operator.workspaces.show(workspace))
 
 
+@command(app, "hold")
+def hold(
+    operator: Operator,
+    workspace: WorkspaceArgument,
+    reason: Annotated[str | None, typer.Option(help="Why; members see it.")] = None,
+) -> Shown:
+    """Let nothing be scheduled into a workspace. What is scheduled already goes out."""
+    return _shown(operator.workspaces.hold(workspace, reason))
+
+
+@command(app, "release")
+def release(operator: Operator, workspace: WorkspaceArgument) -> Shown:
+    """End a hold."""
+    return _shown(operator.workspaces.release(workspace))
+
+
+@command(app, "limit")
+def limit(
+    operator: Operator,
+    workspace: WorkspaceArgument,
+    posts: Annotated[
+        int | None, typer.Argument(min=0, help="Posts a calendar month (UTC); left out: no limit.")
+    ] = None,
+) -> Shown:
+    """Limit how many posts may be created in a workspace, or take the limit away."""
+    return _shown(operator.workspaces.limit(workspace, posts))
+
+
 def _shown(workspace: Workspace) -> Shown:
     document = {
         "id": workspace.id,
         "name": workspace.name,
         "createdAt": timestamp(workspace.created_at),
+        "heldAt": optional_timestamp(workspace.held_at),
+        "holdReason": workspace.hold_reason,
+        "postLimit": workspace.post_limit,
     }
     return Shown(document=document, blocks=[Fields(values=document)])
