@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from postbreeze.domain.access import Role
-from postbreeze.http import cancel, openapi, posts
-from postbreeze.http.problems import INTERNAL_ERROR, PROBLEMS
+from postbreeze.http import openapi
+from postbreeze.http.openapi import schemas
+from postbreeze.http.openapi.declaring import RATE_LIMITS, Operation, codes_of
+from postbreeze.http.openapi.errors import WITH_BODY
+from postbreeze.http.problems import INTERNAL_ERROR, PROBLEMS, MethodNotAllowedError
 from postbreeze.http.responses import BASE_PATH
 from tests.support.http_client import Api, Reply
 
@@ -27,11 +31,19 @@ def conforms(schema: dict[str, Any], value: object) -> list[str]:
     return [error.message for error in validator.iter_errors(value)]
 
 
+def resolved(response: dict[str, Any]) -> dict[str, Any]:
+    """Follow a reference to a response that operations share."""
+    name = response.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = DESCRIPTION["components"]["responses"][name] if name else response
+    return found
+
+
 def answers(operation: dict[str, Any], reply: Reply) -> list[str]:
     """Return what is wrong with an answer: its status, its headers, its body."""
-    described = operation["responses"].get(str(reply.status))
-    if described is None:
+    response = operation["responses"].get(str(reply.status))
+    if response is None:
         return [f"{reply.status} is not described"]
+    described = resolved(response)
     faults = conforms(described["content"]["application/json"]["schema"], reply.body)
     missing = {"X-Request-Id"} - {name.title() for name in reply.headers}
     return faults + sorted(missing)
@@ -46,34 +58,58 @@ def test_the_committed_file_is_up_to_date() -> None:
 
 
 def test_the_routes_are_those_that_are_served() -> None:
-    served = {
-        (BASE_PATH + path, method) for path, item in DESCRIPTION["paths"].items() for method in item
+    # Given every route of every function, names of what varies aside
+    served = {(method, re.sub("<[^>]+>", "{}", path)) for method, path in Api().routes}
+    # Then they are described, and no others
+    described = {
+        (operation.method.upper(), BASE_PATH + re.sub("{[^}]+}", "{}", operation.path))
+        for operation in openapi.OPERATIONS
     }
-    assert served == {
-        (posts.POSTS_PATH, "post"),
-        (posts.POST_PATH.replace("<post_id>", "{postId}"), "get"),
-        (cancel.CANCEL_PATH.replace("<post_id>", "{postId}"), "post"),
-    }
+    assert described == served
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation.name for operation in openapi.OPERATIONS]
+    assert len(set(names)) == len(names)
 
 
 def test_every_problem_can_happen_somewhere() -> None:
     described = {
         code
-        for item in DESCRIPTION["paths"].values()
-        for operation in item.values()
-        for response in operation["responses"].values()
-        for code in _codes(response)
+        for response in DESCRIPTION["components"]["responses"].values()
+        for code in codes_of(response)
     }
-    assert described == {problem.code for problem in [*PROBLEMS.values(), INTERNAL_ERROR]}
+    # A method that a path does not have has no place in a description of those it has.
+    undescribed = {PROBLEMS[MethodNotAllowedError].code}
+    assert described | undescribed == {
+        problem.code for problem in [*PROBLEMS.values(), INTERNAL_ERROR]
+    }
+    assert not described & undescribed
 
 
-def _codes(response: dict[str, Any]) -> list[str]:
-    schema = response["content"]["application/json"]["schema"]
-    codes: list[str] = schema.get("properties", {}).get("code", {}).get("enum", [])
-    return codes
+@pytest.mark.parametrize("operation", openapi.OPERATIONS, ids=lambda operation: operation.name)
+def test_a_route_declares_what_all_of_its_kind_have_in_common(operation: Operation) -> None:
+    responses = DESCRIPTION["paths"][operation.path][operation.method]["responses"]
+    assert len(set(operation.errors)) == len(operation.errors)
+    # Whoever asks for a key refuses bad ones, counts its requests and says how many are left
+    assert ("401" in responses, "429" in responses) == (operation.needs_key,) * 2
+    for status, response in responses.items():
+        headers = set(resolved(response)["headers"])
+        assert "X-Request-Id" in headers
+        assert (set(RATE_LIMITS) <= headers) is (operation.needs_key and status != "401")
+    # And a route with a body can refuse it in every way
+    assert set(WITH_BODY) <= set(operation.errors) or not operation.bodies
 
 
-@pytest.mark.parametrize("fields", [openapi.POST_FIELDS, openapi.TARGET_FIELDS])
+def test_examples_are_good() -> None:
+    for operation in openapi.OPERATIONS:
+        if operation.bodies:
+            described = DESCRIPTION["paths"][operation.path][operation.method]
+            body = described["requestBody"]["content"]["application/json"]
+            assert conforms(body["schema"], body["example"]) == []
+
+
+@pytest.mark.parametrize("fields", [schemas.POST_FIELDS, schemas.TARGET_FIELDS])
 def test_documents_have_exactly_the_fields_described(fields: dict[str, Any]) -> None:
     post = Api().schedule()
     document = post if "targets" in fields else post["targets"][0]

@@ -7,33 +7,61 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
+from postbreeze.adapters.text_lengths import TextLengths
 from postbreeze.domain import api_keys, ids
 from postbreeze.domain.access import ApiKey, Member, Role, Workspace
-from postbreeze.domain.post import AccountStatus, Platform, SocialAccount
-from postbreeze.http import cancel, posts
+from postbreeze.domain.post import AccountStatus, Platform, Post, PostStatus, SocialAccount
+from postbreeze.http import (
+    cancel,
+    docs,
+    list_posts,
+    media,
+    openapi,
+    post_changes,
+    posts,
+    workspaces,
+)
 from postbreeze.http.auth import Authenticator
 from postbreeze.http.edge import Edge
+from postbreeze.http.limits import Meter
+from postbreeze.http.responses import JSON
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.cancel import CancelPost
+from postbreeze.operations.changing import ChangePost
 from postbreeze.operations.create import CreatePost
+from postbreeze.operations.delete import DeletePost
+from postbreeze.operations.disconnect import DisconnectAccount, FinishDisconnect
+from postbreeze.operations.edit import EditPost
 from postbreeze.operations.effects import Effects
+from postbreeze.operations.fitness import Fitness
+from postbreeze.operations.list_posts import ListPosts
+from postbreeze.operations.media.add import AddFromUrl, PresignUpload
+from postbreeze.operations.media.library import Library
+from postbreeze.operations.media.manage import EditAsset, ListAssets, ReadAsset
+from postbreeze.operations.media.remove import DeleteAsset
 from postbreeze.operations.read import ReadPost
-from tests.support.builders import an_id
+from postbreeze.operations.retry import RetryFirstComment, RetryPost
+from postbreeze.operations.schedule import ApprovePost, SchedulePost
+from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
+from tests.support.builders import CURSOR_SECRET, PLENTY, a_post, added, an_id
+from tests.support.declared import check_declared
 from tests.support.fakes import START, World
 from tests.support.lambda_context import a_context
 
 ENVELOPE = {"statusCode", "code", "message", "requestId"}
 
-_CANCEL_ROUTE = re.compile(r"/api/v1/posts/[^/]+/cancel")
+_description = cache(openapi.text)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as a client sees it; ``body`` is its JSON."""
+    """An answer as a client sees it; ``body`` is its JSON, or the text or bytes that it is."""
 
     status: int
     headers: Mapping[str, str]
@@ -109,10 +137,13 @@ def http_event(
 
 
 class Api:
-    """Both HTTP functions over one world of fakes, with a workspace, its people and accounts."""
+    """The HTTP functions over one world of fakes, with a workspace, its people and accounts."""
 
     def __init__(self) -> None:
+        self.edges: list[Edge] = []
         self.world = World()
+        self.meter = Meter()
+        self.world.workspaces.meter = self.meter
         self.log = KeptLog()
         self.workspace_id = an_id(ids.WORKSPACE)
         self.keys = {role: self.add_key(role) for role in Role}
@@ -121,51 +152,158 @@ class Api:
         self.world.workspaces.add_workspace(
             Workspace(id=self.workspace_id, name="Test", created_at=START)
         )
-        effects = Effects(
+        self._effects = Effects(
             schedules=world.schedules,
             bus=world.bus,
-            publish_queue=None,
+            publish_queue=world.publish_queue,
             together=world.together,
             telemetry=world.telemetry,
         )
-        authenticator = Authenticator(directory=world.workspaces, clock=world.clock)
-        arm = Arm(
-            posts=world.posts,
-            schedules=world.schedules,
-            effects=effects,
+        self._authenticator = Authenticator(directory=world.workspaces, clock=world.clock)
+        self._library = Library(
+            assets=world.assets,
+            storage=world.storage,
+            together=world.together,
             clock=world.clock,
             telemetry=world.telemetry,
         )
+        self._fitness = Fitness(library=self._library, measures=TextLengths())
+        self._arm = Arm(
+            posts=world.posts,
+            schedules=world.schedules,
+            effects=self._effects,
+            clock=world.clock,
+            telemetry=world.telemetry,
+        )
+        self._change = ChangePost(
+            posts=world.posts,
+            directory=world.workspaces,
+            effects=self._effects,
+            together=world.together,
+            clock=world.clock,
+            arm=self._arm,
+        )
         self.cancel_post = self._edge(
-            cancel.router(
-                CancelPost(
-                    posts=world.posts,
-                    directory=world.workspaces,
-                    effects=effects,
-                    together=world.together,
-                    clock=world.clock,
+            cancel.router(CancelPost(change_post=self._change), self._authenticator)
+        )
+        self.posts_api = self._posts_api()
+        self.workspaces_api = self._workspaces_api()
+        self.media_api = self._media_api()
+        self.docs_api = self._edge(docs.router(_description))
+
+    def _posts_api(self) -> Edge:
+        world = self.world
+        create = CreatePost(
+            posts=world.posts,
+            directory=world.workspaces,
+            fitness=self._fitness,
+            arm=self._arm,
+            effects=self._effects,
+            together=world.together,
+            clock=world.clock,
+            randomness=world.randomness,
+        )
+        read = ReadPost(
+            posts=world.posts,
+            directory=world.workspaces,
+            together=world.together,
+            clock=world.clock,
+        )
+        listing = ListPosts(
+            posts=world.posts,
+            directory=world.workspaces,
+            together=world.together,
+            clock=world.clock,
+        )
+        changes = post_changes.PostChanges(
+            edit=EditPost(change_post=self._change, fitness=self._fitness),
+            delete=DeletePost(change_post=self._change),
+            schedule=SchedulePost(change_post=self._change, fitness=self._fitness),
+            retry=RetryPost(change_post=self._change),
+            retry_first_comment=RetryFirstComment(change_post=self._change),
+            approve=ApprovePost(change_post=self._change, fitness=self._fitness),
+        )
+        return self._edge(
+            posts.router(create, read, self._authenticator),
+            list_posts.router(listing, self._authenticator),
+            post_changes.router(changes, self._authenticator),
+        )
+
+    def _workspaces_api(self) -> Edge:
+        world = self.world
+        finish = FinishDisconnect(
+            disconnections=world.disconnections,
+            posts=world.posts,
+            effects=self._effects,
+            clock=world.clock,
+            telemetry=world.telemetry,
+        )
+        disconnect = DisconnectAccount(
+            directory=world.workspaces,
+            disconnections=world.disconnections,
+            finish=finish,
+            effects=self._effects,
+            together=world.together,
+            clock=world.clock,
+            telemetry=world.telemetry,
+        )
+        return self._edge(
+            workspaces.router(
+                ReadWorkspaces(
+                    directory=world.workspaces, together=world.together, clock=world.clock
                 ),
-                authenticator,
+                ReadAccounts(
+                    directory=world.workspaces, together=world.together, clock=world.clock
+                ),
+                disconnect,
+                self._authenticator,
             )
         )
-        self.posts_api = self._edge(
-            posts.router(
-                CreatePost(
-                    posts=world.posts,
-                    directory=world.workspaces,
-                    arm=arm,
-                    effects=effects,
-                    together=world.together,
-                    clock=world.clock,
-                    randomness=world.randomness,
+
+    def _media_api(self) -> Edge:
+        world = self.world
+        assets, directory, together = world.assets, world.workspaces, world.together
+        clock, randomness, storage = world.clock, world.randomness, world.storage
+        return self._edge(
+            media.router(
+                presign_upload=PresignUpload(
+                    assets=assets,
+                    storage=storage,
+                    directory=directory,
+                    clock=clock,
+                    randomness=randomness,
                 ),
-                ReadPost(
-                    posts=world.posts,
-                    directory=world.workspaces,
-                    together=world.together,
-                    clock=world.clock,
+                add_from_url=AddFromUrl(
+                    assets=assets,
+                    storage=storage,
+                    directory=directory,
+                    clock=clock,
+                    randomness=randomness,
+                    library=self._library,
+                    source=world.files,
                 ),
-                authenticator,
+                list_assets=ListAssets(
+                    assets=assets, directory=directory, together=together, clock=clock
+                ),
+                read_asset=ReadAsset(
+                    library=self._library,
+                    assets=assets,
+                    directory=directory,
+                    together=together,
+                    clock=clock,
+                ),
+                edit_asset=EditAsset(
+                    assets=assets, directory=directory, together=together, clock=clock
+                ),
+                delete_asset=DeleteAsset(
+                    assets=assets,
+                    storage=storage,
+                    posts=world.posts,
+                    directory=directory,
+                    together=together,
+                    clock=clock,
+                ),
+                authenticator=self._authenticator,
             )
         )
 
@@ -189,20 +327,26 @@ class Api:
         sent.update({name.lower(): value for name, value in (headers or {}).items()})
         return self.send(http_event(method, f"/api/v1{path}", body=content, headers=sent))
 
+    @property
+    def routes(self) -> frozenset[tuple[str, str]]:
+        """The method and the path of every route."""
+        return frozenset(route for edge in self.edges for route in edge.routes)
+
     def send(self, event: Mapping[str, Any]) -> Reply:
         """Hand an event to the function that API Gateway would."""
-        is_cancel = (
-            event["requestContext"]["http"]["method"] == "POST"
-            and _CANCEL_ROUTE.fullmatch(event["rawPath"]) is not None
-        )
-        function = self.cancel_post if is_cancel else self.posts_api
+        path = event["rawPath"]
+        owners = [edge for edge in self.edges if _has_path(edge, path)]
+        function = owners[0] if owners else self.posts_api
         answer = function(event, a_context())
-        assert answer["isBase64Encoded"] is False
-        return Reply(
-            status=answer["statusCode"],
-            headers={name.lower(): value for name, value in answer["headers"].items()},
-            body=json.loads(answer["body"]),
-        )
+        headers = {name.lower(): value for name, value in answer["headers"].items()}
+        body = answer["body"]
+        if answer["isBase64Encoded"]:
+            body = base64.b64decode(body)
+        elif headers.get("content-type") == JSON:
+            body = json.loads(body)
+        method = event["requestContext"]["http"]["method"]
+        check_declared(method, path, answer["statusCode"], body)
+        return Reply(status=answer["statusCode"], headers=headers, body=body)
 
     def schedule(self, *accounts: str, **fields: object) -> dict[str, Any]:
         """Create a post that goes out in an hour, and return it."""
@@ -220,6 +364,25 @@ class Api:
         post: dict[str, Any] = reply.body
         return post
 
+    def put_post(self, status: PostStatus, **changes: Any) -> Post:
+        """Put a post in, in any state; its published targets have a first comment that failed."""
+        post = a_post(status, workspace_id=self.workspace_id, **changes)
+        earlier = START - timedelta(minutes=1)
+        targets = [
+            replace(
+                target,
+                social_account_id=self.accounts[0],
+                workflow_id=target.workflow_id or f"{post.id}-1",
+                published_at=target.published_at and earlier,
+                first_comment="First!",
+                first_comment_error="The platform did not answer.",
+            )
+            for target in post.targets
+        ]
+        post = replace(post, targets=tuple(targets))
+        self.world.posts.commit(added(post))
+        return post
+
     def add_key(self, role: Role | None, **changes: Any) -> str:
         """Add a user with a key; with a role, as a member of the workspace."""
         plaintext = api_keys.mint(self.world.randomness.token(api_keys.RANDOM_BYTES))
@@ -231,6 +394,9 @@ class Api:
             "name": "test",
             "hint": api_keys.hint(plaintext),
             "created_at": START,
+            "requests_per_minute": PLENTY,
+            "requests_per_quarter_hour": PLENTY,
+            "cursor_secret": CURSOR_SECRET,
             **changes,
         }
         self.world.workspaces.add_key(ApiKey(**fields))
@@ -257,9 +423,20 @@ class Api:
         return account_id
 
     def _edge(self, *routers: Any) -> Edge:
-        return Edge(
-            *routers, clock=self.world.clock, randomness=self.world.randomness, log=self.log
+        edge = Edge(
+            *routers,
+            clock=self.world.clock,
+            randomness=self.world.randomness,
+            log=self.log,
+            meter=self.meter,
         )
+        self.edges.append(edge)
+        return edge
+
+
+def _has_path(edge: Edge, path: str) -> bool:
+    patterns = {re.sub("<[^>]+>", "[^/]+", pattern) for _, pattern in edge.routes}
+    return any(re.fullmatch(pattern, path) for pattern in patterns)
 
 
 def assert_envelope(reply: Reply) -> None:

@@ -8,7 +8,6 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from postbreeze.domain import ids
-from postbreeze.domain.errors import ForbiddenError, NotFoundError, ValidationError
 from postbreeze.domain.post import PostStatus
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, key_digest
@@ -19,9 +18,6 @@ POSTS_PATH = f"{BASE_PATH}/posts"
 
 USUAL_LIMIT = 50
 """How many posts a page has unless the request says otherwise."""
-
-LIST_ERRORS = (ValidationError, ForbiddenError, NotFoundError)
-"""What a list can be refused with, beside what every request with a key can."""
 
 
 def router(
