@@ -127,7 +127,7 @@ def webhooks(stack: Mapping[str, Any], post_id: str) -> list[dict[str, Any]]:
     return [
         line
         for line in lines(stack["receiver"]["log"])
-        if json.loads(line["body"])["payload"]["post"]["id"] == post_id
+        if json.loads(line["body"])["payload"].get("post", {}).get("id") == post_id
     ]
 
 

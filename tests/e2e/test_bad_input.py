@@ -124,7 +124,8 @@ def test_malformed_cancels_are_refused(
         ("POST", "/posts/post_1/cancel", 400, "VALIDATION_FAILED"),
         ("POST", f"/posts/{UNKNOWN_POST}/cancel?dryRun=maybe", 400, "VALIDATION_FAILED"),
         ("GET", "/nowhere", 404, "NOT_FOUND"),
-        ("PUT", "/posts", 404, "NOT_FOUND"),
+        ("PUT", "/posts", 405, "METHOD_NOT_ALLOWED"),
+        ("GET", f"/posts/{UNKNOWN_POST}/cancel", 405, "METHOD_NOT_ALLOWED"),
     ],
 )
 def test_wrong_addresses_are_refused(

@@ -47,7 +47,13 @@ def without(stack: Stack, function: str, action: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "action", ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:ConditionCheckItem"]
+    "action",
+    [
+        "dynamodb:Query",
+        "dynamodb:PutItem",
+        "dynamodb:ConditionCheckItem",
+        "dynamodb:UpdateItem",
+    ],
 )
 def test_a_cancel_without_one_of_its_actions_fails_and_changes_nothing(
     stack: Stack, action: str

@@ -102,11 +102,12 @@ def test_a_missing_variable_stops_a_function_at_once(
 ) -> None:
     monkeypatch.delenv("POSTS_TABLE")
     monkeypatch.setenv("STAGE", "")
-    with pytest.raises(ConfigurationError, match="POSTS_TABLE, STAGE"):
+    missing = "STAGE" if function == "docs_api" else "POSTS_TABLE, STAGE"
+    with pytest.raises(ConfigurationError, match=f": {missing}$"):
         load(function)
 
 
-@pytest.mark.parametrize("function", ["publish_target", "deliver_webhook"])
+@pytest.mark.parametrize("function", ["publish_target", "deliver_webhook", "media_api"])
 def test_the_loopback_allowance_stops_a_function_on_lambda(
     environ: Mapping[str, str], function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,3 +234,25 @@ def test_a_due_post_is_taken_all_the_way(aws: Aws, environ: Mapping[str, str]) -
     assert read["status"] == "FAILED"
     assert read["targets"][0]["errorCode"] == "PLATFORM_NOT_CONFIGURED"
     stack.work_off("fan_out_event", "FAN_OUT_QUEUE_URL")
+
+
+def test_a_disconnected_account_loses_what_is_scheduled(
+    aws: Aws, environ: Mapping[str, str]
+) -> None:
+    # Given a scheduled post
+    stack = Deployment(aws, environ)
+    post = stack.create(timedelta(hours=1))
+    # When its account is disconnected
+    path = f"/social-accounts/{stack.account_id}"
+    status, account = stack.http("workspaces_api", "DELETE", path)
+    assert (status, account["status"]) == (200, "DISCONNECTED")
+    # Then the post is cancelled, and each of the four events was announced
+    _, read = stack.http("posts_api", "GET", f"/posts/{post['id']}")
+    assert read["status"] == "CANCELED"
+    assert len(stack.work_off("fan_out_event", "FAN_OUT_QUEUE_URL")) == 4
+    # And it is shown so, and not among its workspace's any more
+    assert stack.http("workspaces_api", "GET", path) == (200, account)
+    _, workspaces = stack.http("workspaces_api", "GET", "/workspaces")
+    assert [each["id"] for each in workspaces] == [account["workspaceId"]]
+    named = f"/social-accounts?workspaceId={account['workspaceId']}"
+    assert stack.http("workspaces_api", "GET", named) == (200, [])

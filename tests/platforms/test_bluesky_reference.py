@@ -97,7 +97,7 @@ def test_an_uploaded_picture_can_be_fetched_back(
         f"{reference_pds.url}/xrpc/com.atproto.sync.getBlob",
         fields={"did": person.external_account_id, "cid": image["ref"]["$link"]},
     )
-    assert fetched.data == fetch_picture(PICTURE_URL)[0]
+    assert fetched.data == fetch_picture(Attachment(url=PICTURE_URL))[0]
     assert image["mimeType"] == "image/png"
 
 

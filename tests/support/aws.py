@@ -23,7 +23,12 @@ from tests.support import template
 
 _numbers = count(1)
 
-_TABLES = {"posts": "PostsTable", "workspaces": "WorkspacesTable", "webhooks": "WebhooksTable"}
+_TABLES = {
+    "posts": "PostsTable",
+    "workspaces": "WorkspacesTable",
+    "webhooks": "WebhooksTable",
+    "media": "MediaTable",
+}
 _LAYOUT = ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes", "BillingMode")
 
 
@@ -34,7 +39,7 @@ class Aws:
     clients: AwsClients
 
     def tables(self) -> dict[str, str]:
-        """Make the three tables of the template and return their names."""
+        """Make the tables of the template and return their names."""
         number = next(_numbers)
         names = {}
         for table, resource in _TABLES.items():
@@ -42,6 +47,12 @@ class Aws:
             layout = table_layout(resource)
             self._any("dynamodb").create_table(TableName=names[table], **layout)
         return names
+
+    def bucket(self) -> str:
+        """Make a bucket and return its name."""
+        name = f"bucket-{next(_numbers)}"
+        self._any("s3").create_bucket(Bucket=name)
+        return name
 
     def queue(self) -> str:
         """Make a queue and return its URL."""

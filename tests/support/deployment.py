@@ -26,6 +26,8 @@ def variables(aws: Aws) -> dict[str, str]:
         "POSTS_TABLE": tables["posts"],
         "WORKSPACES_TABLE": tables["workspaces"],
         "WEBHOOKS_TABLE": tables["webhooks"],
+        "MEDIA_TABLE": tables["media"],
+        "MEDIA_BUCKET": aws.bucket(),
         "EVENTS_TOPIC_ARN": aws.topic_to(fan_out_queue),
         "FAN_OUT_QUEUE_URL": fan_out_queue,
         "PUBLISH_QUEUE_URL": aws.queue(),

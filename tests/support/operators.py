@@ -64,6 +64,7 @@ class FakeOperator:
         )
         self.accounts = Accounts(
             registry=world.workspaces,
+            disconnections=world.disconnections,
             secrets=world.secrets,
             clock=world.clock,
             randomness=world.randomness,

@@ -10,7 +10,7 @@ import urllib3
 
 from postbreeze.adapters.platforms.bluesky import BlueskyClient
 from postbreeze.domain.errors import PlatformRetriableError
-from postbreeze.operations.platform_port import PlatformClient
+from postbreeze.operations.platform_port import Attachment, PlatformClient
 from tests.support.lost_answers import CREATE_RECORD, LostAnswerProxy
 from tests.support.platforms import Accident, FakePlatform
 
@@ -158,8 +158,8 @@ class BlueskyStage:
         self._http.clear()
 
 
-def fetch_picture(url: str) -> tuple[bytes, str]:
+def fetch_picture(attachment: Attachment) -> tuple[bytes, str]:
     """Stand in for the egress guard: one picture exists, everything else is unreachable."""
-    if url != PICTURE_URL:
+    if attachment.url != PICTURE_URL:
         raise PlatformRetriableError("MEDIA_UNREACHABLE", "The picture could not be fetched.")
     return PICTURE, "image/png"
