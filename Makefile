@@ -49,8 +49,8 @@ test: setup check build ## everything that needs no one else's server
 	@echo "· fast tests"
 	@$(BIN)/pytest $(FAST) --numprocesses 2 --cov --cov-report=
 	@$(BIN)/coverage report --include '$(INNER_FILES)' --fail-under 100
-	@echo "· end to end, on a deployed stack of its own"
-	@$(BIN)/pytest tests/e2e
+	@echo "· end to end, on deployed stacks of their own"
+	@$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
 test-listing: setup ## list 100,000 posts while others come and go
 	@POSTBREEZE_LISTED_POSTS=100000 $(BIN)/pytest --capture=no tests/performance/test_listing.py

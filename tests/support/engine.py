@@ -6,6 +6,7 @@ runs. `POSTBREEZE_TEST_STACK=.local/stack.json` points the tests at a stack that
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -54,12 +55,27 @@ def own_stack(*, bluesky_url: str | None = None) -> Iterator[dict[str, Any]]:
     Args:
         bluesky_url: The Bluesky server it publishes to; its own sandbox unless given.
     """
-    clear_leftovers()
-    own = replace(stack_in(TEST_STACKS / str(os.getpid())), bluesky_url=bluesky_url)
+    with _one_at_a_time():
+        clear_leftovers()
+        own = replace(stack_in(TEST_STACKS / str(os.getpid())), bluesky_url=bluesky_url)
+        try:
+            described = own.up()
+        except BaseException:
+            own.down()
+            raise
     try:
-        yield own.up()
+        yield described
     finally:
         own.down()
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Keep test processes from building, or tidying up, in the middle of each other's doing so."""
+    TEST_STACKS.mkdir(parents=True, exist_ok=True)
+    with Path(TEST_STACKS.with_suffix(".lock")).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
