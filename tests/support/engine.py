@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,13 @@ def own_stack(*, bluesky_url: str | None = None) -> Iterator[dict[str, Any]]:
     Args:
         bluesky_url: The Bluesky server it publishes to; its own sandbox unless given.
     """
-    with _one_at_a_time():
-        clear_leftovers()
-        own = replace(stack_in(TEST_STACKS / str(os.getpid())), bluesky_url=bluesky_url)
-        try:
+    own = replace(stack_in(TEST_STACKS / str(os.getpid())), bluesky_url=bluesky_url)
+    with ExitStack() as afterwards:
+        with _one_at_a_time():
+            clear_leftovers()
+            afterwards.callback(own.down)
             described = own.up()
-        except BaseException:
-            own.down()
-            raise
-    try:
         yield described
-    finally:
-        own.down()
 
 
 @contextmanager

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from postbreeze.domain import ids
 from postbreeze.domain.documents import account_document, timestamp
 from postbreeze.domain.events import Event, EventType
+from postbreeze.domain.lifecycle.basics import NOT_STARTED
 from postbreeze.domain.post import (
     AccountStatus,
     Post,
     PostStatus,
     SocialAccount,
-    TargetStatus,
 )
 
 REASON = "The social account was disconnected."
@@ -35,7 +35,6 @@ AGAIN_AFTER = timedelta(minutes=1)
 """How long a pass that could not deal with every post is left alone before another begins."""
 
 _SCHEDULED = frozenset({PostStatus.SCHEDULED, PostStatus.NEEDS_APPROVAL, PostStatus.PUBLISHING})
-_NOT_STARTED = frozenset({TargetStatus.DRAFT, TargetStatus.SCHEDULED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +113,7 @@ def targets_to_cancel(post: Post, account_id: str) -> tuple[str, ...]:
     return tuple(
         target.id
         for target in post.targets
-        if target.social_account_id == account_id and target.status in _NOT_STARTED
+        if target.social_account_id == account_id and target.status in NOT_STARTED
     )
 
 

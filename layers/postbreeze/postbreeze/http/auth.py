@@ -7,13 +7,14 @@ operation, which reads it together with what it needs anyway.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from postbreeze.domain import api_keys
 from postbreeze.domain.errors import RefusalError, UnauthorizedError
-from postbreeze.http.requests import HttpRequest
+from postbreeze.http.requests import HttpRequest, from_event
 from postbreeze.operations import gate
 from postbreeze.operations.ports import Clock, Directory
 
@@ -30,6 +31,17 @@ def key_digest(request: HttpRequest) -> str:
     if match is None or not api_keys.is_well_formed(match[1]):
         raise UnauthorizedError
     return api_keys.digest(match[1])
+
+
+def arrived(event: Mapping[str, Any]) -> tuple[HttpRequest, str]:
+    """Read the request of an event, and the digest of its key.
+
+    Raises:
+        ValidationError: The body's encoding is broken.
+        UnauthorizedError: There is no key, or none that could be one.
+    """
+    request = from_event(event)
+    return request, key_digest(request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.api_gateway import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from postbreeze.http import requests
-from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.commands import post_request
 from postbreeze.http.responses import BASE_PATH, success
 from postbreeze.http.schemas import cancel_wish
@@ -26,8 +26,7 @@ def router(
 
     @routes.post(CANCEL_PATH)
     def cancel(post_id: str) -> Response[str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        digest = key_digest(request)
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             command = _command(request, digest, post_id)
         return success(cancel_post(command), is_current=not command.dry_run)

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from postbreeze.domain import ids
 from postbreeze.domain.post import PostStatus
 from postbreeze.http import requests
-from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.responses import BASE_PATH, listing, next_link
 from postbreeze.operations.list_posts import MOST_POSTS, ListCommand, Page
 
@@ -28,8 +28,7 @@ def router(
 
     @routes.get(POSTS_PATH)
     def read_page() -> Response[str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        digest = key_digest(request)
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             command = _command(request, digest)
         page = list_posts(command)

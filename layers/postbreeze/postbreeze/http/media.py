@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from postbreeze.domain import ids
 from postbreeze.domain.errors import ValidationError
 from postbreeze.http import requests
-from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.media_schemas import edited_alt_text, fetch_command, presign_command
 from postbreeze.http.responses import BASE_PATH, listing, next_link, success
 from postbreeze.operations.answers import Answer
@@ -40,13 +40,9 @@ def router(
     """Build the routes below ``/media``."""
     routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
 
-    def given() -> tuple[requests.HttpRequest, str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        return request, key_digest(request)
-
     @routes.post(PRESIGN_PATH)
     def presign() -> Response[str]:
-        request, digest = given()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             command = presign_command(requests.json_object(request), digest, _workspace_of(request))
         answer = presign_upload(command)
@@ -54,14 +50,14 @@ def router(
 
     @routes.post(FROM_URL_PATH)
     def from_url() -> Response[str]:
-        request, digest = given()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             command = fetch_command(requests.json_object(request), digest, _workspace_of(request))
         return success(add_from_url(command), is_current=False, collection="media")
 
     @routes.get(LIBRARY_PATH)
     def list_all() -> Response[str]:
-        request, digest = given()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             command = _list_command(request, digest)
         page = list_assets(command)
@@ -69,14 +65,14 @@ def router(
 
     @routes.get(ASSET_PATH)
     def read(asset_id: str) -> Response[str]:
-        request, digest = given()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             _check_path(request, asset_id)
         return success(read_asset(digest, asset_id), is_current=False)
 
     @routes.patch(ASSET_PATH)
     def edit(asset_id: str) -> Response[str]:
-        request, digest = given()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             _check_path(request, asset_id)
             alt_text = edited_alt_text(requests.json_object(request))
@@ -84,7 +80,7 @@ def router(
 
     @routes.delete(ASSET_PATH)
     def delete(asset_id: str) -> Response[str]:
-        request, digest = given()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             _check_path(request, asset_id)
         return success(delete_asset(digest, asset_id), is_current=False)

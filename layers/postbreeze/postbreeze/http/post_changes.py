@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from postbreeze.domain import ids
 from postbreeze.http import requests
-from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.commands import post_request
 from postbreeze.http.posts import POST_PATH
 from postbreeze.http.responses import success
@@ -43,13 +43,9 @@ def router(changes: PostChanges, authenticator: Authenticator) -> APIGatewayHttp
     """Build the routes below ``/posts/{postId}``."""
     routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
 
-    def arrived() -> tuple[requests.HttpRequest, str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        return request, key_digest(request)
-
     def bare(post_id: str) -> PostRequest:
         """Read a request that says all by its path."""
-        request, digest = arrived()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted, document = post_request(request, digest, post_id)
@@ -57,7 +53,7 @@ def router(changes: PostChanges, authenticator: Authenticator) -> APIGatewayHttp
         return wanted
 
     def timed(post_id: str, *, again: bool) -> ScheduleCommand:
-        request, digest = arrived()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted, document = post_request(request, digest, post_id)
@@ -65,7 +61,7 @@ def router(changes: PostChanges, authenticator: Authenticator) -> APIGatewayHttp
 
     @routes.patch(POST_PATH)
     def edit(post_id: str) -> Response[str]:
-        request, digest = arrived()
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted, document = post_request(request, digest, post_id)
@@ -94,7 +90,7 @@ def router(changes: PostChanges, authenticator: Authenticator) -> APIGatewayHttp
 
     @routes.post(FIRST_COMMENT_PATH)
     def retry_first_comment(post_id: str, target_id: str) -> Response[str]:
-        _, digest = arrived()
+        _, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             requests.path_id(ids.TARGET, "targetId", target_id)
         return success(changes.retry_first_comment(bare(post_id), target_id))

@@ -9,15 +9,15 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from postbreeze.domain import ids
 from postbreeze.http import requests
-from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.commands import keyed_body
-from postbreeze.http.responses import BASE_PATH, success
+from postbreeze.http.list_posts import POSTS_PATH
+from postbreeze.http.responses import success
 from postbreeze.http.schemas import post_draft
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.create import CreateCommand
 
-POSTS_PATH = f"{BASE_PATH}/posts"
-POST_PATH = f"{BASE_PATH}/posts/<post_id>"
+POST_PATH = f"{POSTS_PATH}/<post_id>"
 
 
 def router(
@@ -30,16 +30,14 @@ def router(
 
     @routes.post(POSTS_PATH)
     def create() -> Response[str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        digest = key_digest(request)
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             command = _command(request, digest)
         return success(create_post(command))
 
     @routes.get(POST_PATH)
     def read(post_id: str) -> Response[str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        digest = key_digest(request)
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             requests.path_id(ids.POST, "postId", post_id)
             requests.check_query(request)

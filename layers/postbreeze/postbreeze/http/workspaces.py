@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from postbreeze.domain import ids
 from postbreeze.http import requests
-from postbreeze.http.auth import Authenticator, key_digest
+from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.responses import BASE_PATH, listing, success
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
@@ -31,8 +31,7 @@ def router(
 
     def reading(prefix: str | None = None, name: str = "", text: str = "") -> str:
         """Check a request that is all path; return its key's digest."""
-        request = requests.from_event(routes.current_event.raw_event)
-        digest = key_digest(request)
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             if prefix is not None:
                 requests.path_id(prefix, name, text)
@@ -50,8 +49,7 @@ def router(
 
     @routes.get(ACCOUNTS_PATH)
     def list_accounts() -> Response[str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        digest = key_digest(request)
+        request, digest = arrived(routes.current_event.raw_event)
         with authenticator.reading(digest):
             requests.check_query(request, ("workspaceId",))
             workspace_id = requests.query_id(request, ids.WORKSPACE, "workspaceId")

@@ -9,11 +9,7 @@ from postbreeze.domain import ids, lifecycle
 from postbreeze.domain.access import AUTHORS, EDITORS, ApiKey, Workspace
 from postbreeze.domain.changes import Change
 from postbreeze.domain.documents import post_document
-from postbreeze.domain.errors import (
-    ContendedError,
-    LostRaceError,
-    NotFoundError,
-)
+from postbreeze.domain.errors import ContendedError, LostRaceError
 from postbreeze.domain.post import Post, PostDraft, PostStatus
 from postbreeze.operations import answers, gate
 from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
@@ -76,8 +72,7 @@ class CreatePost:
         for _ in range(MOST_RACES):
             if stored is not None and command.idempotency is not None:
                 return self._repeat(stored, command.idempotency, key)
-            if workspace_id is None or not key.reaches(workspace_id):
-                raise NotFoundError
+            workspace_id = gate.reaches(key, workspace_id)
             now = self.clock.now()
             change, quota = self._decide(command.draft, key, workspace_id, now)
             try:

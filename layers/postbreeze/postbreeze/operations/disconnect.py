@@ -162,8 +162,7 @@ class DisconnectAccount:
             lambda: self.directory.workspace_of_account(account_id),
         )
         key = gate.usable(key, self.clock.now())
-        if workspace_id is None or not key.reaches(workspace_id):
-            raise NotFoundError
+        workspace_id = gate.reaches(key, workspace_id)
         for _ in range(MOST_RACES):
             account = self._account(key, workspace_id, account_id)
             disconnecting = disconnection.disconnect(

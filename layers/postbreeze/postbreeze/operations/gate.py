@@ -51,14 +51,15 @@ def permitted(member: Member | None, roles: Collection[Role]) -> Member:
     return member
 
 
-def reaches(key: ApiKey, workspace_id: str) -> None:
-    """Let a request pass whose object is in this workspace.
+def reaches(key: ApiKey, workspace_id: str | None) -> str:
+    """Return the workspace that a request's object is in, if there is one that the key reaches.
 
     Raises:
-        NotFoundError: It is outside the key's allow-list.
+        NotFoundError: There is no such object, or it is outside the key's allow-list.
     """
-    if not key.reaches(workspace_id):
+    if workspace_id is None or not key.reaches(workspace_id):
         raise NotFoundError
+    return workspace_id
 
 
 def workspace_named(key: ApiKey, workspace_id: str) -> None:

@@ -35,6 +35,7 @@ from postbreeze.domain.listing import END, REST_BEGINS, UPCOMING_BEGINS, spot_at
 from postbreeze.domain.post import Part, Post, PostStatus, Spot
 from postbreeze.operations import cursors, gate
 from postbreeze.operations.ports import Clock, Directory, PostStore, Together
+from postbreeze.operations.workspaces import reached
 
 MOST_POSTS = 100
 """The most posts that a page may be asked for."""
@@ -120,14 +121,13 @@ class ListPosts:
         """Find the workspaces that may be read, and read of their indexes what comes next."""
         workspace_id = reading.command.workspace_id
         if workspace_id is None:
-            members = self.directory.memberships(key.owner_user_id)
-            reached = [each.workspace_id for each in members if key.reaches(each.workspace_id)]
-            if len(reached) > MOST_WORKSPACES:
+            found = [member.workspace_id for member in reached(self.directory, key)]
+            if len(found) > MOST_WORKSPACES:
                 raise ValidationError.of(
                     "query.workspaceId",
                     f"must be given: this key reaches more than {MOST_WORKSPACES} workspaces",
                 )
-            self.together.run(*reading.opening(reached))
+            self.together.run(*reading.opening(found))
             return
         gate.workspace_named(key, workspace_id)
         member, *_ = self.together.run(

@@ -123,8 +123,7 @@ class ReadAccounts:
             lambda: self.directory.workspace_of_account(account_id),
         )
         key = gate.usable(key, self.clock.now())
-        if workspace_id is None or not key.reaches(workspace_id):
-            raise NotFoundError
+        workspace_id = gate.reaches(key, workspace_id)
         place = self.directory.member_and_accounts(workspace_id, key.owner_user_id, [account_id])
         gate.permitted(place.member, READERS)
         account = place.accounts.get(account_id)
