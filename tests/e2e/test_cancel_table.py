@@ -330,6 +330,7 @@ def test_who_may_cancel(stack: Stack, key: str, status: int, code: str | None) -
 
 
 def _settled(api: Api, post_id: str) -> dict[str, Any] | None:
+    # The post's own status follows that of its last target, a moment later.
     post = api.get(post_id)
     moving = {"SCHEDULED", "PUBLISHING"}
-    return None if moving & {target["status"] for target in post["targets"]} else post
+    return None if moving & {each["status"] for each in (post, *post["targets"])} else post
