@@ -12,12 +12,12 @@ BIN := .venv/bin
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=.local/sam-home .local/sam/bin/sam
 INNER := layers/postbreeze/postbreeze
 INNER_FILES := $(INNER)/domain/*,$(INNER)/operations/*,$(INNER)/webhooks/*
-FAST := $(filter-out tests/e2e/ tests/platforms/ tests/support/,$(wildcard tests/[a-z]*/))
+FAST := $(filter-out tests/e2e/ tests/platforms/ tests/proofs/ tests/support/,$(wildcard tests/[a-z]*/))
 THIS_PYTHON = "$$($(PYTHON3) -c 'import sys; print(sys.executable)')"
 SYNC = { [ -x $(1)/bin/python ] || $(UV) venv --quiet --no-project --python $(THIS_PYTHON) $(1); } && \
 	$(UV) pip sync --quiet --require-hashes --python $(1) $(2)
 
-.PHONY: help setup demo up down status test test-listing check build bench openapi deploy test-platforms lock clean
+.PHONY: help setup demo up down status test prove test-listing check build bench openapi deploy test-platforms lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 17
@@ -51,6 +51,9 @@ test: setup check build ## everything that needs no one else's server
 	@$(BIN)/coverage report --include '$(INNER_FILES)' --fail-under 100
 	@echo "· end to end, on deployed stacks of their own"
 	@$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
+
+prove: setup build ## prove the promise: about an hour; SEED=N repeats a run, ONLY=NAME takes some
+	@$(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) $(ONLY)
 
 test-listing: setup ## list 100,000 posts while others come and go
 	@POSTBREEZE_LISTED_POSTS=100000 $(BIN)/pytest --capture=no tests/performance/test_listing.py

@@ -55,22 +55,26 @@ class Api:
         return Reply(answer.status, answer.headers, json.loads(answer.data))
 
     def schedule(self, *accounts: str, seconds: float, **fields: object) -> dict[str, Any]:
-        """Create a post on these accounts, to go out that many seconds from now."""
-        return self.create(*accounts, scheduledFor=moment(seconds), **fields)
+        """Create a post on these accounts, to go out that many seconds from now.
+
+        Where the machine was so slow that the moment had passed, a later one is asked for.
+        """
+        while True:
+            reply = self._create(*accounts, scheduledFor=moment(seconds), **fields)
+            if not is_too_late(reply):
+                return _created(reply)
+            seconds *= 2
 
     def create(self, *accounts: str, **fields: object) -> dict[str, Any]:
-        reply = self.call(
-            "POST",
-            "/posts",
-            {
-                "content": "Written by a test.",
-                "platforms": [{"accountId": account} for account in accounts],
-                **fields,
-            },
-        )
-        assert reply.status == 201, reply
-        created: dict[str, Any] = reply.body
-        return created
+        return _created(self._create(*accounts, **fields))
+
+    def _create(self, *accounts: str, **fields: object) -> Reply:
+        body = {
+            "content": "Written by a test.",
+            "platforms": [{"accountId": account} for account in accounts],
+            **fields,
+        }
+        return self.call("POST", "/posts", body)
 
     def get(self, post_id: str) -> dict[str, Any]:
         reply = self.call("GET", f"/posts/{post_id}")
@@ -90,6 +94,18 @@ class Api:
             return post if post["status"] in statuses else None
 
         return wait_until(look, f"{post_id} to be {' or '.join(statuses)}", seconds=seconds)
+
+
+def _created(reply: Reply) -> dict[str, Any]:
+    assert reply.status == 201, reply
+    created: dict[str, Any] = reply.body
+    return created
+
+
+def is_too_late(reply: Reply) -> bool:
+    """Tell whether all that was wrong with a request is that its moment had passed."""
+    messages = {detail["message"] for detail in reply.body.get("details", ())}
+    return reply.status == 400 and messages == {"must be in the future"}
 
 
 def unique(text: str) -> str:

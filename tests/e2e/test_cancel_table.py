@@ -178,7 +178,7 @@ def test_a_post_wholly_in_flight_cannot_be_stopped_and_says_so(
     api: Api, stack: Stack, platform: str
 ) -> None:
     # Given a post whose one target is at the platform just now
-    behave(platform, status=200, times=1, delayMs=4000, method="com.atproto.repo.createRecord")
+    behave(platform, status=200, times=1, delayMs=6000, method="com.atproto.repo.createRecord")
     post = api.schedule(*bluesky(stack), seconds=1)
 
     def in_flight() -> dict[str, Any] | None:
@@ -200,7 +200,7 @@ def test_in_flight_targets_finish_and_waiting_ones_are_stopped(
     api: Api, stack: Stack, platform: str
 ) -> None:
     # Given a post with one target at the platform, and one that waits for its second attempt
-    behave(platform, status=200, times=1, delayMs=5000, method="com.atproto.repo.createRecord")
+    behave(platform, status=200, times=1, delayMs=6000, method="com.atproto.repo.createRecord")
     first, second = bluesky(stack, 2)
     post = api.schedule(first, second, seconds=1)
 
@@ -231,7 +231,7 @@ def test_in_flight_targets_finish_and_waiting_ones_are_stopped(
 def test_chosen_targets_are_canceled_and_the_rest_goes_out(api: Api, stack: Stack) -> None:
     # Given a post on three accounts
     text = unique("Two of three.")
-    post = api.schedule(*bluesky(stack, 3), seconds=4, content=text)
+    post = api.schedule(*bluesky(stack, 3), seconds=6, content=text)
     chosen = post["targets"][1]["id"]
     # When one target is canceled
     reply = api.cancel(post["id"], {"targetIds": [chosen]})

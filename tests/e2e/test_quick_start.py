@@ -152,7 +152,7 @@ def _fire(stack: Stack, post_id: str, workflow_id: str) -> None:
 def test_the_fire_of_an_older_schedule_publishes_nothing(api: Api, stack: Stack) -> None:
     # Given a post that was rescheduled, and whose first moment has come all the same
     text = unique("Later, please")
-    post = api.schedule(stack["accounts"]["BLUESKY"][0], seconds=3, content=text)
+    post = api.schedule(stack["accounts"]["BLUESKY"][0], seconds=6, content=text)
     again = api.call("POST", f"/posts/{post['id']}/reschedule", {"scheduledFor": moment(3600)})
     assert again.status == 200, again
     due = datetime.fromisoformat(post["scheduledAt"])
@@ -233,12 +233,12 @@ def test_an_edited_post_goes_out_as_it_is_at_its_new_time_only(api: Api, stack: 
     # Given a scheduled post
     old, new = unique("A draft of it"), unique("The real thing")
     account = stack["accounts"]["BLUESKY"][0]
-    post = api.schedule(account, seconds=4, content=old)
+    post = api.schedule(account, seconds=6, content=old)
     # When its text and time are edited
     edited = api.call(
         "PATCH",
         f"/posts/{post['id']}",
-        {"content": new, "platforms": [{"accountId": account}], "scheduledFor": moment(7)},
+        {"content": new, "platforms": [{"accountId": account}], "scheduledFor": moment(9)},
         headers={"If-Match": f'"{post["version"]}"'},
     )
     assert edited.status == 200, edited
