@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postbreeze.domain import ids
@@ -81,7 +81,7 @@ BODIES = st.one_of(
     body=BODIES,
     has_key=st.booleans(),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_anything_is_answered(
     method: str, path: str, query: str, headers: dict[str, str], body: Any, has_key: bool
 ) -> None:
@@ -101,7 +101,7 @@ def test_anything_is_answered(
 
 
 @given(document=DOCUMENTS)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_any_post_is_made_or_refused(document: dict[str, Any]) -> None:
     reply = API.call("POST", "/posts", raw=json.dumps(document))
     assert reply.status in {201, 400, 404}, reply

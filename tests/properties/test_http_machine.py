@@ -2,12 +2,10 @@
 
 Several people, fires, messages in any order, platforms that fail and time itself act in any order.
 After every step each post looks as the model has it, and what the service promises holds.
-``POSTBREEZE_MACHINE_EXAMPLES`` sets how many lives are tried, 50 steps each.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,7 +16,14 @@ from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from postbreeze.domain import ids
 from postbreeze.domain.access import Role
@@ -41,8 +46,9 @@ from tests.support.post_model import (
     Refusal,
     Wish,
 )
+from tests.support.proof import Proved, share
 
-EXAMPLES = int(os.environ.get("POSTBREEZE_MACHINE_EXAMPLES", "300"))
+LIVES = share(tested=300, proved=1_500)
 STEPS = 50
 
 MOST_POSTS = 6
@@ -920,8 +926,12 @@ def _target(target: MTarget) -> dict[str, Any]:
     }
 
 
-TestPostsOverHttp = PostsOverHttp.TestCase
-TestPostsOverHttp.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
+def test_the_service_does_over_http_what_the_model_does(proved: Callable[[Proved], None]) -> None:
+    chosen = settings(
+        max_examples=LIVES,
+        stateful_step_count=STEPS,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    run_state_machine_as_test(PostsOverHttp, settings=chosen)
+    what = f"model ∥ service over HTTP: lives of up to {STEPS} random steps, compared after each"
+    proved(Proved(what=what, count=LIVES, unit="lives"))

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -17,6 +18,7 @@ from hypothesis.stateful import (
     multiple,
     precondition,
     rule,
+    run_state_machine_as_test,
 )
 
 from postbreeze.domain import lifecycle
@@ -45,6 +47,7 @@ from tests.support.builders import USER_ID, WORKSPACE_ID, an_id
 from tests.support.core import AN_HOUR, Core, numbered
 from tests.support.fakes import START
 from tests.support.platforms import Accident
+from tests.support.proof import Proved, share
 
 MODEL: dict[tuple[str, str], str] = {
     ("SCHEDULED", "claim"): "PUBLISHING",
@@ -422,13 +425,17 @@ class WholeService(RuleBasedStateMachine):
         self.core.check()
 
 
-TestPureLifecycle = PureLifecycle.TestCase
-TestPureLifecycle.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)  # fmt: skip
-TestWholeService = WholeService.TestCase
-TestWholeService.settings = settings(
-    max_examples=150, stateful_step_count=50, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)  # fmt: skip
+LIVES = share(tested=150, proved=2_000)
+
+
+@pytest.mark.parametrize(
+    ("machine", "steps"), [(PureLifecycle, 30), (WholeService, 50)], ids=["pure", "whole"]
+)
+def test_whatever_happens_in_a_life(
+    machine: type[RuleBasedStateMachine], steps: int, proved: Callable[[Proved], None]
+) -> None:
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=LIVES, stateful_step_count=steps)
+    )
+    what = f"{machine.__name__}: lives of up to {steps} random steps, checked after each"
+    proved(Proved(what=what, count=LIVES, unit="lives"))

@@ -141,7 +141,7 @@ class Listing:
         }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     first=st.lists(moves, max_size=25),
     meanwhile=st.lists(st.tuples(st.lists(moves, max_size=4), st.booleans()), max_size=12),

@@ -1,0 +1,108 @@
+"""Without any one of the mechanisms that carry the promise, a test fails."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from local import paths
+from tests.support.proof import PROVING, Proved
+
+PACKAGE: Final = "layers/postbreeze/postbreeze"
+COPIED: Final = ("docs", "events", "functions", "layers", "local", "requirements", "tests")
+ALONE: Final = ("pyproject.toml", "template.yaml", "samconfig.toml", "Makefile", "README.md")
+LINKED: Final = (".local/ministack", ".venv")
+ENOUGH: Final = 3
+"""After so many tests have noticed, no more are asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """A mechanism taken out: ``old`` occurs once in ``file``, and becomes ``new``."""
+
+    mechanism: str
+    what: str
+    file: str
+    old: str
+    new: str
+    tests: Sequence[str]
+
+    def __str__(self) -> str:
+        """Tell what it does."""
+        return f"{self.mechanism}: {self.what}"
+
+    def apply(self, root: Path) -> None:
+        """Edit the file in a copy of the project."""
+        file = root / PACKAGE / self.file
+        source = file.read_text("utf-8")
+        assert source.count(self.old) == 1, f"{self}: not once in {self.file}"
+        file.write_text(source.replace(self.old, self.new), "utf-8")
+
+
+DATA: Final[dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_name("mechanisms.toml").read_text("utf-8")
+)
+REMOVALS: Final = [Removal(**each) for each in DATA["removal"]]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """The project in a folder of its own, with the tools of this one."""
+    for name in COPIED:
+        leave = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(paths.ROOT / name, tmp_path / name, ignore=leave)
+    for name in ALONE:
+        shutil.copy(paths.ROOT / name, tmp_path)
+    (tmp_path / ".local").mkdir()
+    for name in LINKED:
+        (tmp_path / name).symlink_to(paths.ROOT / name)
+    return tmp_path
+
+
+def test_with_all_of_them_no_test_fails(copy: Path) -> None:
+    assert _failing(copy, list(DATA["tests"])) == []
+
+
+@pytest.mark.parametrize("removal", REMOVALS, ids=str)
+def test_a_test_fails_when_it_is_removed(
+    removal: Removal, copy: Path, proved: Callable[[Proved], None]
+) -> None:
+    # Given the service without the mechanism
+    removal.apply(copy)
+    # When it is tested
+    failed = _failing(copy, removal.tests)
+    # Then somebody notices
+    what = f"{removal}: noticed by {', '.join(failed)}"
+    proved(Proved(what=what, count=len(failed), unit="tests fail, or more"))
+
+
+def _failing(copy: Path, groups: Sequence[str]) -> list[str]:
+    """Run groups of tests in a copy of the project; name the first that fail."""
+    tests = [test for group in groups for test in DATA["tests"][group]]
+    environment = {name: value for name, value in os.environ.items() if name != PROVING}
+    ended = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", *tests, "--no-header", "--tb=line", "-q", "-rf"),
+            *("-p", "no:cacheprovider", "-p", "no:randomly", f"--maxfail={ENOUGH}"),
+        ],
+        cwd=copy,
+        env={**environment, "PYTHONPATH": str(copy / "layers/postbreeze")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # 1: tests failed. Anything else is a run that did not get that far.
+    assert ended.returncode in {0, 1}, ended.stdout[-4000:] + ended.stderr[-4000:]
+    names = re.findall(r"^FAILED \S*?(\w+\.py::\w+)", ended.stdout, re.MULTILINE)
+    assert bool(names) is bool(ended.returncode), ended.stdout[-4000:]
+    return list(dict.fromkeys(names))
