@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,16 +59,13 @@ class Api:
 
         Where the machine was so slow that the moment had passed, a later one is asked for.
         """
-        while True:
-            reply = self._create(*accounts, scheduledFor=moment(seconds), **fields)
-            if not is_too_late(reply):
-                return _created(reply)
-            seconds *= 2
+        reply = in_time(seconds, lambda at: self._create(accounts, {**fields, "scheduledFor": at}))
+        return _created(reply)
 
     def create(self, *accounts: str, **fields: object) -> dict[str, Any]:
-        return _created(self._create(*accounts, **fields))
+        return _created(self._create(accounts, fields))
 
-    def _create(self, *accounts: str, **fields: object) -> Reply:
+    def _create(self, accounts: Sequence[str], fields: Mapping[str, object]) -> Reply:
         body = {
             "content": "Written by a test.",
             "platforms": [{"accountId": account} for account in accounts],
@@ -106,6 +103,13 @@ def is_too_late(reply: Reply) -> bool:
     """Tell whether all that was wrong with a request is that its moment had passed."""
     messages = {detail["message"] for detail in reply.body.get("details", ())}
     return reply.status == 400 and messages == {"must be in the future"}
+
+
+def in_time(seconds: float, ask: Callable[[str], Reply]) -> Reply:
+    """Ask for something at a moment so many seconds on, or later if that was too soon for it."""
+    while is_too_late(reply := ask(moment(seconds))):
+        seconds *= 2
+    return reply
 
 
 def unique(text: str) -> str:

@@ -17,6 +17,7 @@ from tests.e2e.client import (
     Reply,
     behave,
     events,
+    in_time,
     moment,
     records,
     unique,
@@ -163,7 +164,8 @@ def test_the_fire_of_an_older_schedule_publishes_nothing(api: Api, stack: Stack)
     assert api.get(post["id"]) == again.body
     assert records(stack, text) == []
     # And with its own fire it goes out, once
-    soon = api.call("POST", f"/posts/{post['id']}/reschedule", {"scheduledFor": moment(4)})
+    path = f"/posts/{post['id']}/reschedule"
+    soon = in_time(4, lambda at: api.call("POST", path, {"scheduledFor": at}))
     assert soon.status == 200, soon
     api.wait_for(post["id"], "PUBLISHED")
     _fire(stack, post["id"], again.body["workflowId"])
@@ -199,16 +201,12 @@ def test_a_failed_target_is_published_when_it_is_retried(
     # Given a post of which the platform has taken one target and refused the other
     texts = [unique("Yes"), unique("No")]
     accounts = stack["accounts"]["BLUESKY"][:2]
-    draft = api.call(
-        "POST",
-        "/posts",
-        {
-            "targets": [
-                {"socialAccountId": account, "captionOverride": text}
-                for account, text in zip(accounts, texts, strict=True)
-            ],
-            "scheduledAt": moment(3),
-        },
+    targets = [
+        {"socialAccountId": account, "captionOverride": text}
+        for account, text in zip(accounts, texts, strict=True)
+    ]
+    draft = in_time(
+        3, lambda at: api.call("POST", "/posts", {"targets": targets, "scheduledAt": at})
     )
     assert draft.status == 201, draft
     post_id = draft.body["id"]
