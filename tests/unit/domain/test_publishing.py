@@ -233,6 +233,38 @@ def test_a_workflow_in_force_on_a_post_that_has_ended_does_nothing() -> None:
     assert start(post, workflow_id="w") is None
 
 
+def test_a_fire_that_is_a_moment_early_sends_messages_that_wait() -> None:
+    # Given
+    post = a_post(PostStatus.SCHEDULED, [S, S])
+    # When
+    change = start(post, now=LATER - lifecycle.EARLY_FIRE)
+    # Then
+    assert change is not None
+    assert change.after.status is PostStatus.PUBLISHING
+    assert [effect.delay_seconds for effect in messages(change)] == [120, 120]
+    # And whoever gets them before waits too
+    post, first = change.after, change.after.targets[0]
+    a_moment = timedelta(milliseconds=1)
+    workflow_id = f"{post.id}-1"
+    assert lifecycle.claim(post, first.id, workflow_id, "c", now=LATER - a_moment) is None
+    again = lifecycle.postponed(post, first.id, workflow_id, now=LATER - a_moment)
+    assert again == replace(messages(change)[0], delay_seconds=1)
+    # And at the moment itself it is claimed
+    assert lifecycle.postponed(post, first.id, workflow_id, now=LATER) is None
+    assert lifecycle.claim(post, first.id, workflow_id, "c", now=LATER) is not None
+
+
+def test_a_fire_that_comes_minutes_too_early_is_none() -> None:
+    early = LATER - lifecycle.EARLY_FIRE - timedelta(milliseconds=1)
+    assert start(a_post(PostStatus.SCHEDULED), now=early) is None
+    # But what is being published may be asked for again, at any time
+    assert start(a_post(PostStatus.PUBLISHING), now=early) is not None
+
+
+def messages(change: Change) -> list[PublishTarget]:
+    return [effect for effect in change.effects if isinstance(effect, PublishTarget)]
+
+
 def test_exactly_an_hour_late_it_still_goes_out_and_later_it_has_missed_its_time() -> None:
     # Given
     post = a_post(PostStatus.SCHEDULED, (S, C))

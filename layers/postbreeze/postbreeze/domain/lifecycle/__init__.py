@@ -44,6 +44,7 @@ from postbreeze.domain.lifecycle.arming import (
 from postbreeze.domain.lifecycle.basics import (
     ARMING_GRACE,
     COMMENT_COOLDOWN,
+    EARLY_FIRE,
     FIRST_COMMENT_PENDING,
     FURTHEST_AHEAD,
     LEASE,
@@ -92,6 +93,7 @@ from postbreeze.domain.media import MOST_MEDIA
 __all__ = [
     "ARMING_GRACE",
     "COMMENT_COOLDOWN",
+    "EARLY_FIRE",
     "FIRST_COMMENT_PENDING",
     "FURTHEST_AHEAD",
     "LEASE",

@@ -19,6 +19,9 @@ ARMING_GRACE = timedelta(seconds=60)
 OVERDUE_AFTER = timedelta(minutes=2)
 """How late a fire may be before the reconciler does its work; EventBridge promises one minute."""
 
+EARLY_FIRE = timedelta(minutes=2)
+"""How early a fire may be: EventBridge keeps to the minute, and a clock here may be behind its."""
+
 MISSED_AFTER = timedelta(hours=1)
 """How late a post may still go out: later than this it fails instead of surprising anyone."""
 
@@ -58,10 +61,24 @@ def fault_of_time(at: datetime, now: datetime) -> str | None:
     return None
 
 
+def due_at(target: Target) -> datetime | None:
+    """Return when a target's next attempt is to be made, not before; None if it has no time."""
+    return target.next_attempt_at or target.scheduled_for
+
+
 def is_missed(target: Target, now: datetime) -> bool:
     """Tell whether a target is too late to go out."""
-    due = target.next_attempt_at or target.scheduled_for
+    due = due_at(target)
     return due is not None and now > due + MISSED_AFTER
+
+
+def is_too_early(post: Post, now: datetime) -> bool:
+    """Tell whether a scheduled post's moment is further off than any fire of it comes."""
+    return (
+        post.status is PostStatus.SCHEDULED
+        and post.scheduled_at is not None
+        and now + EARLY_FIRE < post.scheduled_at
+    )
 
 
 def is_overdue(post: Post, now: datetime) -> bool:

@@ -31,8 +31,10 @@ from postbreeze.domain.lifecycle.basics import (
     SERVICE,
     afresh,
     attention,
+    due_at,
     is_missed,
     is_overdue,
+    is_too_early,
     seconds_until,
     stopped,
     with_error,
@@ -84,10 +86,11 @@ Result = Published | Failed | Released
 def start(post: Post, workflow_id: str, *, now: datetime) -> Change | None:
     """Answer a fire: begin publishing, or repeat the messages of one that began before.
 
-    Returns None for a fire that is not of the workflow in force. More than an hour late nothing
-    goes out: what has not begun fails as missed.
+    Returns None for a fire that is not of the workflow in force, or comes minutes too early. One
+    that is a moment early sends messages that wait. More than an hour late nothing goes out: what
+    has not begun fails as missed.
     """
-    if post.deleted_at is not None or post.workflow_id != workflow_id:
+    if post.deleted_at is not None or post.workflow_id != workflow_id or is_too_early(post, now):
         return None
     waiting = [target for target in post.targets if target.status is TargetStatus.SCHEDULED]
     missed = [target.id for target in waiting if is_missed(target, now)]
@@ -105,7 +108,7 @@ def start(post: Post, workflow_id: str, *, now: datetime) -> Change | None:
             post_id=post.id,
             target_id=target.id,
             workflow_id=workflow_id,
-            delay_seconds=seconds_until(target.next_attempt_at, now),
+            delay_seconds=seconds_until(due_at(target), now),
         )
         for target in waiting
     )
@@ -118,15 +121,16 @@ def claim(
     """Take one target for one attempt; the last thing before its platform is called.
 
     Returns None where the target is not this workflow's to publish: cancelled, claimed, settled,
-    armed anew, deleted, waiting for its next attempt. A target that is more than an hour late
-    fails as missed instead.
+    armed anew, deleted, not due yet. A target that is more than an hour late fails as missed
+    instead.
     """
     target = _claimable(post, target_id, workflow_id)
     if target is None:
         return None
     if is_missed(target, now):
         return _miss(post, [target.id], now)
-    if target.next_attempt_at is not None and now < target.next_attempt_at:
+    due = due_at(target)
+    if due is not None and now < due:
         return None
     claimed = replace(
         target,
@@ -158,15 +162,16 @@ def is_claimable(post: Post, target_id: str, workflow_id: str) -> bool:
 def postponed(
     post: Post, target_id: str, workflow_id: str, *, now: datetime
 ) -> PublishTarget | None:
-    """Return the message to send again for a target whose next attempt is still to come."""
+    """Return the message to send again for a target whose attempt is still to come."""
     target = _claimable(post, target_id, workflow_id)
-    if target is None or target.next_attempt_at is None or target.next_attempt_at <= now:
+    due = None if target is None else due_at(target)
+    if due is None or due <= now:
         return None
     return PublishTarget(
         post_id=post.id,
         target_id=target_id,
         workflow_id=workflow_id,
-        delay_seconds=seconds_until(target.next_attempt_at, now),
+        delay_seconds=seconds_until(due, now),
     )
 
 
@@ -459,7 +464,7 @@ def stalled(post: Post, *, now: datetime) -> tuple[PublishTarget, ...]:
 def _began_at(post: Post, target: Target) -> datetime | None:
     """Return when a target's attempt, or its first comment's, was to begin; None if it has."""
     if target.status is TargetStatus.SCHEDULED and post.status is PostStatus.PUBLISHING:
-        return target.next_attempt_at or target.scheduled_for
+        return due_at(target)
     if target.first_comment_error == FIRST_COMMENT_PENDING:
         return target.first_comment_retried_at or target.published_at
     return None
