@@ -43,3 +43,13 @@ def test_subscribers_hear_the_ids_of_every_event(topic: Topic) -> None:
     topic.bus.announce("post_1", "evt_1")
     # Then
     assert sorted(topic.heard(3)) == [("post_1", "evt_1"), ("post_1", "evt_1"), ("post_2", "evt_2")]
+
+
+@pytest.mark.parametrize("number", [0, 1, 10, 11, 25])
+def test_many_events_are_announced_each_once(topic: Topic, number: int) -> None:
+    # Given
+    events = [(f"post_{each:02}", f"evt_{each:02}") for each in range(number)]
+    # When
+    topic.bus.announce_all(events)
+    # Then
+    assert sorted(topic.heard(number)) == events

@@ -531,6 +531,28 @@ def test_due_posts_are_found_longest_waiting_first(posts: PostStore) -> None:
     assert posts.due_posts(START - timedelta(milliseconds=1), 100) == []
 
 
+def test_pending_armings_are_found_apart_and_in_order(posts: PostStore) -> None:
+    # Given posts that want attention in turn, every other one for its arming
+    waiting = [
+        a_post(attention_at=START + timedelta(seconds=number), pending=bool(number % 2))
+        for number in range(12)
+    ]
+    for post in waiting:
+        posts.commit(added(post))
+    due, pending = [[post.id for post in waiting[first::2]] for first in (0, 1)]
+    a_minute_later = START + timedelta(seconds=60)
+    # Then
+    assert posts.due_posts(a_minute_later, 100) == due
+    assert posts.pending_armings(a_minute_later, 100) == pending
+    assert posts.pending_armings(a_minute_later, 4) == pending[:4]
+    assert posts.pending_armings(START + timedelta(seconds=3), 100) == pending[:2]
+    # When one is armed
+    posts.commit(changed(waiting[1], workflow_id="w", pending_workflow_id=None))
+    # Then
+    assert posts.pending_armings(a_minute_later, 100) == pending[1:]
+    assert posts.due_posts(a_minute_later, 2) == [due[0], waiting[1].id]
+
+
 def test_a_post_that_needs_nothing_more_is_not_due(posts: PostStore) -> None:
     # Given
     post = a_post()
@@ -624,7 +646,7 @@ def test_of_a_cancel_and_a_claim_one_wins(racing: Stores) -> None:
         racing.posts.commit(added(post))
         cancel = lifecycle.cancel(post, actor=USER_ID, now=START).change
         claim = lifecycle.claim(
-            post, post.targets[0].id, post.workflow_id or "", "claim", now=START
+            post, post.targets[0].id, post.workflow_id or "", "claim", now=LATER
         )
         assert claim is not None
         calls = [

@@ -71,6 +71,26 @@ def test_a_delivery_is_sent_with_its_endpoint_as_group(aws: Aws | None) -> None:
     assert attributes.get("MessageGroupId") == "wh_1"
 
 
+@pytest.mark.parametrize("number", [0, 1, 10, 11, 25])
+def test_many_deliveries_are_sent_each_once_with_its_group(aws: Aws | None, number: int) -> None:
+    # Given
+    deliveries = [(f"wh_{each % 3}", f"dlv_{each:02}") for each in range(number)]
+    # When / Then
+    if aws is None:
+        fake = FakeDeliveryQueue()
+        fake.send_all(deliveries)
+        assert [(each.endpoint_id, each.delivery_id) for each in fake.sent] == deliveries
+        return
+    url = aws.queue()
+    SqsDeliveryQueue(aws.clients.sqs(), queue_url=url).send_all(deliveries)
+    received = aws.received(url, number)
+    bodies = [json.loads(message["Body"]) for message in received]
+    groups = [message.get("Attributes", {}).get("MessageGroupId") for message in received]
+    sent = sorted((body["endpointId"], body["deliveryId"]) for body in bodies)
+    assert sent == sorted(deliveries)
+    assert groups == [body["endpointId"] for body in bodies]
+
+
 @pytest.mark.parametrize("place", ["moto", "engine"])
 def test_a_delayed_message_is_not_there_yet(request: pytest.FixtureRequest, place: str) -> None:
     # Given

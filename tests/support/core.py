@@ -72,7 +72,7 @@ from postbreeze.operations.reconcile import Reconcile
 from postbreeze.operations.retry import RetryFirstComment, RetryPost
 from postbreeze.operations.schedule import ApprovePost, ScheduleCommand, SchedulePost
 from postbreeze.operations.start import StartPublish
-from tests.support.builders import CURSOR_SECRET, PLENTY, an_id
+from tests.support.builders import CURSOR_SECRET, PLENTY
 from tests.support.fakes import FakeTogether, QueuedDelivery, World
 from tests.support.platforms import FakePlatform
 
@@ -441,6 +441,7 @@ class Core:
             effects=self.effects,
             bus=bus,
             delivery_queue=delivery_queue,
+            together=self.world.together,
             clock=self.clock,
             telemetry=self.telemetry,
         )
@@ -493,7 +494,7 @@ class Core:
     def add_key(self, digest: str, *, owner: str, **rest: Any) -> ApiKey:
         """Add a key known by its digest."""
         key = ApiKey(
-            id=an_id(ids.KEY),
+            id=numbered(ids.KEY, len(self.directory._keys)),
             digest=digest,
             owner_user_id=owner,
             name=digest,
@@ -776,15 +777,18 @@ class Core:
         ]:
             self.handle(entries[0])
 
-    def drain(self) -> None:
-        """Let time pass, with all in order again, until nothing is left to be done."""
+    def drain(self, *, until: datetime | None = None) -> None:
+        """Let time pass, with all in order again, until nothing is left to be done.
+
+        Or until a moment has come.
+        """
         self.tap = straight
         for _ in range(400):
             self.fire_due()
             if self.run_queues():
                 continue
             moment = self._next_moment()
-            if moment is None:
+            if moment is None or (until is not None and max(moment, self.clock.now()) >= until):
                 return
             now = self.clock.now()
             self.clock.at = max(moment, now) + A_SECOND

@@ -592,10 +592,19 @@ class FakePostStore(Counting):
 
     @counted
     def due_posts(self, now: datetime, limit: int) -> Sequence[str]:
+        return self._due(now, limit, is_arming=False)
+
+    @counted
+    def pending_armings(self, now: datetime, limit: int) -> Sequence[str]:
+        return self._due(now, limit, is_arming=True)
+
+    def _due(self, now: datetime, limit: int, *, is_arming: bool) -> Sequence[str]:
         due = sorted(
             (post.attention_at, post.id)
             for post in self._posts.values()
-            if post.attention_at is not None and post.attention_at <= now
+            if post.attention_at is not None
+            and post.attention_at <= now
+            and (post.pending_workflow_id is not None) is is_arming
         )
         return [post_id for _, post_id in due[:limit]]
 
@@ -822,6 +831,10 @@ class FakeEventBus(Counting):
     def announce(self, post_id: str, event_id: str) -> None:
         self.announced.append((post_id, event_id))
 
+    @counted
+    def announce_all(self, events: Sequence[tuple[str, str]]) -> None:
+        self.announced.extend(events)
+
 
 class FakePublishQueue(Counting):
     """A queue that nobody reads but the test."""
@@ -857,6 +870,13 @@ class FakeDeliveryQueue(Counting):
             QueuedDelivery(
                 endpoint_id=endpoint_id, delivery_id=delivery_id, delay_seconds=delay_seconds
             )
+        )
+
+    @counted
+    def send_all(self, deliveries: Sequence[tuple[str, str]]) -> None:
+        self.sent.extend(
+            QueuedDelivery(endpoint_id=endpoint_id, delivery_id=delivery_id)
+            for endpoint_id, delivery_id in deliveries
         )
 
 

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from postbreeze.adapters.dynamodb import items
-from postbreeze.domain import ids
+from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.domain import ids, lifecycle
 from postbreeze.domain.documents import timestamp
 from postbreeze.domain.post import Post, PostStatus, TargetStatus
 from tests.support.builders import a_post, an_id
@@ -21,27 +21,48 @@ ROWS_A_CALL = 24
 CALLS_AT_ONCE = 3
 
 
+EVERY_OTHER_SCHEDULED = (
+    PostStatus.SCHEDULED,
+    PostStatus.DRAFT,
+    PostStatus.SCHEDULED,
+    PostStatus.PUBLISHED,
+)
+
+
 def write_many(
-    client: Any, table: str, workspace_id: str, number: int, *, now: datetime
+    client: Any,
+    table: str,
+    workspace_id: str,
+    number: int,
+    *,
+    now: datetime,
+    kinds: Sequence[PostStatus] = EVERY_OTHER_SCHEDULED,
 ) -> list[str]:
-    """Write posts with one target each, every other one scheduled, and return their ids.
+    """Write posts with one target each, of these kinds in turn, and return their ids.
 
     Their moments are a second apart: they were created before ``now`` and go out after it.
     """
     posts: list[str] = []
-    rows = _rows(workspace_id, number, now, posts)
+    write_rows(client, table, _rows(workspace_id, number, now, kinds, posts))
+    return posts
+
+
+def write_rows(client: Any, table: str, rows: Iterator[dict[str, Any]]) -> None:
+    """Write rows that are there in the form in which DynamoDB keeps them."""
     with ThreadPoolExecutor(CALLS_AT_ONCE) as pool:
         for answer in pool.map(
             lambda batch: client.batch_write_item(RequestItems={table: batch}), _batches(rows)
         ):
             assert not answer.get("UnprocessedItems")
-    return posts
 
 
 def _rows(
-    workspace_id: str, number: int, now: datetime, posts: list[str]
+    workspace_id: str,
+    number: int,
+    now: datetime,
+    kinds: Sequence[PostStatus],
+    posts: list[str],
 ) -> Iterator[dict[str, Any]]:
-    kinds = [PostStatus.SCHEDULED, PostStatus.DRAFT, PostStatus.SCHEDULED, PostStatus.PUBLISHED]
     patterns = [_Pattern(workspace_id, status, now) for status in kinds]
     for index in range(number):
         post_id = an_id(ids.POST)
@@ -76,10 +97,16 @@ class _Pattern:
             (self._post.targets[0].id, an_id(ids.TARGET)),
             (timestamp(self._created), timestamp(self._now - apart)),
             (timestamp(self._scheduled), timestamp(self._now + timedelta(days=1) + apart)),
+            (_due(self._scheduled), _due(self._now + timedelta(days=1) + apart)),
+            (keys.shard(keys.DUE, self._post.id), keys.shard(keys.DUE, post_id)),
         ):
             text = text.replace(old, new)
         rows: list[dict[str, Any]] = json.loads(text)
         return rows
+
+
+def _due(scheduled_at: datetime) -> str:
+    return timestamp(scheduled_at + lifecycle.OVERDUE_AFTER)
 
 
 _TARGETS = {

@@ -350,6 +350,7 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
         effects=effects,
         bus=bus,
         delivery_queue=parts.delivery_queue(settings.delivery_queue_url),
+        together=ThreadPool(),
         clock=parts.clock,
         telemetry=parts.observability,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 from aws_lambda_powertools.logging import Logger
@@ -37,6 +38,7 @@ class Observability:
         )
         self._metrics = Metrics(service=service, namespace=namespace)
         self._metrics.set_default_dimensions(stage=stage)
+        self._counting = Lock()
         package = logging.getLogger(_PACKAGE)
         package.handlers = [self._logger.registered_handler]
         package.setLevel(self._logger.log_level)
@@ -60,7 +62,8 @@ class Observability:
 
     def count(self, metric: str, value: int = 1) -> None:
         """Add to a metric; it is written when the invocation ends."""
-        self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
+        with self._counting:
+            self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
 
     @contextmanager
     def invocation(self, aws_request_id: str, **fields: object) -> Iterator[None]:

@@ -41,6 +41,11 @@ def announce(clients: AwsClients) -> None:
     SnsEventBus(clients.sns(), topic_arn="arn:aws:sns:us-east-1:000000000000:t").announce("p", "e")
 
 
+def announce_all(clients: AwsClients) -> None:
+    bus = SnsEventBus(clients.sns(), topic_arn="arn:aws:sns:us-east-1:000000000000:t")
+    bus.announce_all([("p", "e1"), ("p", "e2")])
+
+
 def messages(number: int) -> list[PublishTarget]:
     return [
         PublishTarget(post_id="p", target_id=f"t{each}", workflow_id="w", delay_seconds=each)
@@ -56,6 +61,11 @@ def deliver(clients: AwsClients) -> None:
     SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE).send("wh_1", "dlv_1")
 
 
+def deliver_all(clients: AwsClients) -> None:
+    queue = SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE)
+    queue.send_all([("wh_1", f"dlv_{number}") for number in range(3)])
+
+
 def seal(clients: AwsClients) -> None:
     KmsSecretBox(clients.kms(), key_arn="k").seal("secret", {})
 
@@ -68,8 +78,10 @@ CALLS = [
     (arm, "scheduler", "create_schedule"),
     (disarm, "scheduler", "delete_schedule"),
     (announce, "sns", "publish"),
+    (announce_all, "sns", "publish_batch"),
     (publish, "sqs", "send_message_batch"),
     (deliver, "sqs", "send_message"),
+    (deliver_all, "sqs", "send_message_batch"),
     (seal, "kms", "encrypt"),
     (open_, "kms", "decrypt"),
 ]
@@ -167,12 +179,23 @@ def test_messages_that_failed_are_sent_once_more(clients: AwsClients) -> None:
         stub.assert_no_pending_responses()
 
 
-def test_messages_that_fail_twice_are_an_outage(clients: AwsClients) -> None:
+@pytest.mark.parametrize("call", [publish, deliver_all])
+def test_messages_that_fail_twice_are_an_outage(
+    clients: AwsClients, call: Callable[[AwsClients], None]
+) -> None:
     with Stubber(clients.sqs()) as stub:
         stub.add_response("send_message_batch", batch_answer("1"))
         stub.add_response("send_message_batch", batch_answer("1"))
         with pytest.raises(UnavailableError, match="InternalError"):
-            publish(clients)
+            call(clients)
+
+
+def test_one_announcement_of_many_that_fails_is_an_outage(clients: AwsClients) -> None:
+    with Stubber(clients.sns()) as stub:
+        failed = [{"Id": "1", "Code": "InternalError", "SenderFault": False}]
+        stub.add_response("publish_batch", {"Successful": [{"Id": "0"}], "Failed": failed})
+        with pytest.raises(UnavailableError, match="InternalError"):
+            announce_all(clients)
 
 
 @pytest.mark.parametrize(("asked", "sent"), [(-5, 0), (0, 0), (900, 900), (901, 900)])

@@ -12,7 +12,7 @@ import pytest
 from postbreeze.domain import lifecycle
 from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
 from postbreeze.domain.post import PostStatus
-from postbreeze.operations.reconcile import LISTED, MOST_OUTAGES, PAGE, SHARE
+from postbreeze.operations.reconcile import AT_ONCE, BATCH, LISTED, MOST, MOST_OUTAGES, TIME
 from tests.support.builders import a_post
 from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, WORKSPACE, Core, numbered
 from tests.support.platforms import Accident
@@ -164,11 +164,11 @@ def test_one_repair_that_fails_stops_no_other(core: Core) -> None:
     core.bus.announced.clear()
     core.waiting.clear()
     core.fails("publish_queue.send", UnavailableError("down"))
-    core.fails("bus.announce", UnavailableError("down"))
+    core.fails("bus.announce_all", UnavailableError("down"))
     # When
     counts = core.reconcile()
-    # Then
-    assert counts == {"RepairFailed": 2, "OverduePostStarted": 1, "EventAnnouncedAgain": 3}
+    # Then the events, which go together, are left for the next run
+    assert counts == {"RepairFailed": 2, "OverduePostStarted": 1}
     assert core.telemetry.warnings[0].message == "repair failed"
     core.drain()
     core.check()
@@ -245,6 +245,11 @@ def pending_events(core: Core, count: int) -> list[tuple[str, str]]:
     return waiting
 
 
+def due_posts(core: Core, *post_ids: str) -> None:
+    """Have the index name these posts, in this order."""
+    core.posts.due_posts = lambda now, limit: list(post_ids)[:limit]  # type: ignore[method-assign]  # any posts
+
+
 def announced_in_runs(core: Core, runs: int) -> Sequence[Sequence[tuple[str, str]]]:
     """Reconcile every minute, and return what each run announced."""
     told = []
@@ -256,53 +261,122 @@ def announced_in_runs(core: Core, runs: int) -> Sequence[Sequence[tuple[str, str
     return told
 
 
+def takes(core: Core, call: str, time: timedelta) -> None:
+    """Have every such call take that long."""
+
+    def tap(name: str, made: Callable[[], Any]) -> Any:
+        if name == call:
+            core.clock.advance(time)
+        return made()
+
+    core.tap = tap
+
+
+def left_over(core: Core) -> Sequence[tuple[object, object]]:
+    """Return what was said of kinds that were not got through: how many were due and are left."""
+    return [
+        (each.fields["due"], each.fields["left"])
+        for each in core.telemetry.warnings
+        if each.message == "repairs left for the next run"
+    ]
+
+
 def test_posts_that_cannot_be_armed_keep_no_other_from_going_out(core: Core) -> None:
-    # Given a page of posts that the scheduler does not take, and one that is not fired
+    # Given posts that the scheduler does not take, each after seconds, and one that is not fired
     def tap(name: str, call: Callable[[], Any]) -> Any:
         if name == "schedules.arm":
-            raise UnavailableError("CreateSchedule: ServiceQuotaExceededException")
+            core.clock.advance(seconds=9)
+            raise UnavailableError("CreateSchedule: ReadTimeout")
         return call()
 
-    late = core.created(1, scheduled_for=core.clock.at + 5 * A_MINUTE)
+    late = core.created(1, scheduled_for=core.clock.at + AN_HOUR)
     core.schedules.armed.clear()
     core.tap = tap
-    for _ in range(PAGE):
+    for _ in range(2 * AT_ONCE):
         core.created(1, scheduled_for=core.clock.at + timedelta(days=100))
-    # When half an hour passes
-    for _ in range(30):
-        core.advance(A_MINUTE)
-        core.reconcile()
-        core.run_queues()
-    # Then
+    core.drain_messages()
+    core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
+    # When / Then
+    counts = core.reconcile()
+    assert counts["OverduePostStarted"] == 1
+    assert counts["RepairFailed"] >= AT_ONCE
+    core.run_queues()
     assert core.post(late.id).status is PostStatus.PUBLISHED
-    assert core.telemetry.counts["ArmingLeftPending"] > PAGE
 
 
-def test_a_run_takes_a_page_and_the_runs_of_some_minutes_take_all(core: Core) -> None:
+def test_what_stays_pending_is_no_other_kinds_business(core: Core) -> None:
+    # Given a post that was changed, and armed, after the index was read
+    armed = core.created(1)
+    pending = core.created_unarmed()
+    core.drain_messages()
+    core.advance(lifecycle.ARMING_GRACE)
+    # When an old row, which is among the other posts, comes up there
+    due_posts(core, armed.id, pending.id)
+    # Then
+    assert core.reconcile() == {"ArmingCompleted": 1}
+
+
+def test_an_arming_that_somebody_replaces_meanwhile_is_not_counted(core: Core) -> None:
+    # Given
+    post = core.created_unarmed()
+    core.drain_messages()
+    core.advance(lifecycle.ARMING_GRACE)
+    later = core.clock.at + 2 * AN_HOUR
+    core.fails("schedules.arm", UnavailableError("down"))
+    core.before("posts.pending_armings", lambda: core.schedule(post.id, at=later))
+    # When / Then
+    assert "ArmingCompleted" not in core.reconcile()
+
+
+def test_messages_go_in_batches(core: Core) -> None:
+    # Given
+    waiting = pending_events(core, 2 * BATCH + 1)
+    calls = core.recorded()
+    # When
+    assert core.reconcile() == {"EventAnnouncedAgain": len(waiting)}
+    # Then
+    assert calls.count("bus.announce_all") == 3
+    assert sorted(core.bus.announced) == waiting
+    noted = [each.fields["items"] for each in core.telemetry.notes]
+    assert [len(each) for each in noted if isinstance(each, Sequence)] == [BATCH, BATCH, 1]
+    assert core.telemetry.counts["EventAnnouncedAgain"] == len(waiting)
+    assert left_over(core) == []
+
+
+def test_a_run_takes_so_many_and_the_runs_of_some_minutes_take_all(core: Core) -> None:
     # Given more than are ever listed
     waiting = pending_events(core, LISTED + 1)
     # When
-    told = announced_in_runs(core, 10)
+    told = announced_in_runs(core, 4)
     # Then
-    assert [len(each) for each in told] == [PAGE] * 10
+    assert [len(each) for each in told] == [MOST] * 4
     assert {event for each in told for event in each} == set(waiting[:LISTED])
+    assert left_over(core) == [(LISTED, LISTED - MOST)] * 4
 
 
 def test_items_that_fail_for_ever_do_not_keep_the_others_waiting(core: Core) -> None:
-    # Given events that cannot be announced, before others that could be
-    waiting = pending_events(core, 20)
-    broken = set(waiting[:15])
+    # Given posts that cannot be read, twice as many as end a sweep, before others that could be
+    broken = [f"post_{number:04}" for number in range(2 * MOST_OUTAGES)]
+    others = [core.created(1).id for _ in range(3)]
+    core.drain_messages()
+    core.schedules.armed.clear()
+    core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
+    due_posts(core, *broken, *others)
+    read = core.posts.read
 
-    def announce(post_id: str, event_id: str) -> None:
-        if (post_id, event_id) in broken:
-            raise UnavailableError("Publish: InvalidParameter")
-        core.world.bus.announced.append((post_id, event_id))
+    def reading(post_id: str) -> Any:
+        if post_id in broken:
+            raise UnavailableError("Query: a post lacks a target that it names")
+        return read(post_id)
 
-    core.bus.announce = announce  # type: ignore[method-assign]  # fails for some, always
+    core.posts.read = reading  # type: ignore[method-assign]  # fails for some, always
     # When
-    told = announced_in_runs(core, 20)
+    for _ in range(20):
+        core.reconcile()
+        core.clock.advance(A_MINUTE)
     # Then
-    assert {event for each in told for event in each} == set(waiting) - broken
+    core.posts.read = read  # type: ignore[method-assign]
+    assert {core.post(each).status for each in others} == {PostStatus.PUBLISHING}
 
 
 def test_an_outage_ends_the_sweep_of_one_kind_and_not_of_the_others(core: Core) -> None:
@@ -311,88 +385,77 @@ def test_an_outage_ends_the_sweep_of_one_kind_and_not_of_the_others(core: Core) 
     core.drain_messages()
     core.schedules.armed.clear()
     core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
-    pending_events(core, 20)
+    waiting = len(pending_events(core, 2 * BATCH * MOST_OUTAGES))
     calls = core.recorded()
-    core.fails("bus.announce", *[UnavailableError("Publish: ReadTimeout")] * MOST_OUTAGES)
+    core.fails("bus.announce_all", *[UnavailableError("Publish: ReadTimeout")] * waiting)
     # When
     counts = core.reconcile()
-    # Then
-    assert counts == {"RepairFailed": MOST_OUTAGES, "OverduePostStarted": 1}
-    assert calls.count("bus.announce") == MOST_OUTAGES
+    # Then it ends with the batches that were under way
+    tried = -(-MOST_OUTAGES // AT_ONCE) * AT_ONCE
+    assert counts == {"RepairFailed": tried, "OverduePostStarted": 1}
+    assert calls.count("bus.announce_all") == tried
     assert core.post(post.id).status is PostStatus.PUBLISHING
-    [warning] = [
-        each for each in core.telemetry.warnings if each.message == "repairs left for the next run"
-    ]
-    assert warning.fields["due"] == 20
-
-
-def test_failures_that_are_not_in_a_row_are_no_outage(core: Core) -> None:
-    # Given as many failures as end a sweep, with one success in between
-    pending_events(core, 10)
-    down = [UnavailableError("down")] * (MOST_OUTAGES - 1)
-    script = [*down, None, *down]
-
-    def tap(name: str, call: Callable[[], Any]) -> Any:
-        error = script.pop(0) if name == "bus.announce" and script else None
-        if error is not None:
-            raise error
-        return call()
-
-    core.tap = tap
-    # When / Then
-    failures = 2 * (MOST_OUTAGES - 1)
-    assert core.reconcile() == {"RepairFailed": failures, "EventAnnouncedAgain": 10 - failures}
+    assert left_over(core) == [(waiting, waiting - tried * BATCH)]
 
 
 def test_faults_of_single_rows_are_no_outage(core: Core) -> None:
     # Given
-    pending_events(core, 10)
-    core.fails("bus.announce", *[ValueError("odd")] * (MOST_OUTAGES + 1))
+    waiting = pending_events(core, 2 * BATCH * MOST_OUTAGES)
+    core.fails("bus.announce_all", *[ValueError("odd")] * (MOST_OUTAGES + AT_ONCE))
     # When / Then
     assert core.reconcile() == {
-        "RepairFailed": MOST_OUTAGES + 1,
-        "EventAnnouncedAgain": 9 - MOST_OUTAGES,
+        "RepairFailed": MOST_OUTAGES + AT_ONCE,
+        "EventAnnouncedAgain": len(waiting) - (MOST_OUTAGES + AT_ONCE) * BATCH,
     }
 
 
+def test_what_was_repaired_before_an_item_failed_counts(core: Core) -> None:
+    # Given a post with a claim that ran out, beside a target whose message was lost
+    post = core.created(2)
+    core.drain_messages()
+    core.advance(AN_HOUR)
+    core.fire_due()
+    core.platform.publish_accidents.append(Accident.LOST_ANSWER)
+    core.platform.find_errors.append(PlatformRetriableError("DOWN", "Down."))
+    core.publisher.publish(post.id, post.targets[0].id, f"{post.id}-1")
+    core.publish_queue.sent.clear()
+    core.advance(lifecycle.LEASE + A_SECOND)
+    core.before("publish_queue.send", lambda: core.fails("posts.read", UnavailableError("down")))
+    # When / Then
+    assert core.reconcile() == {"ExpiredClaimAsked": 1, "RepairFailed": 1}
+    assert core.telemetry.warnings[-1].fields["items"] == [post.id]
+
+
 def test_a_kind_that_is_slow_leaves_time_for_the_others(core: Core) -> None:
-    # Given announcements that take six seconds each, and a post to be started
+    # Given announcements of which each takes longer than all may, and a post to be started
     core.created(1)
     core.drain_messages()
     core.schedules.armed.clear()
     core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
-    pending_events(core, 20)
-    began = core.clock.at
-    reached = []
-
-    def tap(name: str, call: Callable[[], Any]) -> Any:
-        if name == "bus.announce" and core.clock.at - began < timedelta(seconds=50):
-            core.clock.advance(seconds=6)
-        if name == "posts.due_posts":
-            reached.append(core.clock.at - began)
-        return call()
-
-    core.tap = tap
-    # When
-    counts = core.reconcile()
-    # Then
-    assert counts == {"EventAnnouncedAgain": 2, "OverduePostStarted": 1}
-    assert reached == [timedelta(seconds=12)]
-    assert core.telemetry.warnings[0].message == "repairs left for the next run"
+    waiting = len(pending_events(core, 20 * BATCH))
+    takes(core, "bus.announce_all", 2 * TIME)
+    # When / Then each kind gets as far as a beginning
+    assert core.reconcile() == {"EventAnnouncedAgain": AT_ONCE * BATCH, "OverduePostStarted": 1}
+    assert left_over(core) == [(waiting, waiting - AT_ONCE * BATCH)]
 
 
-def test_a_sweep_ends_when_its_share_is_used_up(core: Core) -> None:
-    # Given announcements that take a second each
-    pending_events(core, 20)
-
-    def tap(name: str, call: Callable[[], Any]) -> Any:
-        if name == "bus.announce":
-            core.clock.advance(A_SECOND)
-        return call()
-
-    core.tap = tap
+def test_a_sweep_ends_when_its_share_of_the_time_is_used_up(core: Core) -> None:
+    # Given eight announcements a second, of which a fifth of the time is for events
+    pending_events(core, 1_000)
+    takes(core, "bus.announce_all", A_SECOND / AT_ONCE)
     # When / Then
-    assert core.reconcile() == {"EventAnnouncedAgain": SHARE // A_SECOND}
+    assert core.reconcile() == {"EventAnnouncedAgain": TIME / 5 // A_SECOND * AT_ONCE * BATCH}
+
+
+def test_time_that_a_kind_does_not_need_is_for_those_after_it(core: Core) -> None:
+    # Given posts that each take seconds to be read, and nothing else to do
+    due_posts(core, *(f"post_{number:04}" for number in range(100)))
+    takes(core, "posts.read", A_SECOND)
+    # When
+    core.reconcile()
+    # Then events and deliveries, which come before, have left theirs
+    began = -(-TIME // 3 // (AT_ONCE * A_SECOND)) * AT_ONCE
+    assert left_over(core) == [(100, 100 - began)]
 
 
 @pytest.mark.parametrize(
@@ -403,7 +466,16 @@ def test_a_sweep_ends_when_its_share_is_used_up(core: Core) -> None:
         ("posts.due_posts", {"EventAnnouncedAgain", "DeliverySentAgain"}),
     ],
 )
-def test_a_listing_that_fails_stops_no_other_kind(core: Core, listing: str, left: set[str]) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnavailableError("Query: ThrottlingException"),
+        ValueError("The table does not have the specified index: due"),
+    ],
+)
+def test_a_listing_that_fails_stops_no_other_kind(
+    core: Core, listing: str, left: set[str], error: Exception
+) -> None:
     # Given an event, a delivery and a post to be repaired
     core.created(1)
     [first, *_] = core.ready()
@@ -413,12 +485,12 @@ def test_a_listing_that_fails_stops_no_other_kind(core: Core, listing: str, left
     core.schedules.armed.clear()
     core.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
     core.waiting.clear()
-    core.fails(listing, UnavailableError("Query: ThrottlingException"))
+    core.fails(listing, error)
     # When
     counts = core.reconcile()
     # Then
     assert counts == dict.fromkeys({"RepairFailed", *left}, 1)
-    assert core.telemetry.warnings[0].fields["item"] == "listing"
+    assert core.telemetry.warnings[0].fields["items"] == "listing"
     core.drain()
     core.check()
 
@@ -433,6 +505,7 @@ def test_events_come_before_deliveries_and_those_before_posts(core: Core) -> Non
         "posts.pending_events",
         "webhooks.due_deliveries",
         "posts.due_posts",
+        "posts.pending_armings",
         "disconnections.due",
     ]
 

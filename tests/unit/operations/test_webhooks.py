@@ -14,12 +14,12 @@ from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.events import Event
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, EndpointStatus
-from postbreeze.operations.deliver import sealing_context
+from postbreeze.operations.deliver import CLOCKS_APART, sealing_context
 from postbreeze.operations.fan_out import EVENTS_KEPT
 from postbreeze.operations.ports import WebhookResponse, WebhookSendError
 from postbreeze.webhooks.backoff import GAPS
 from tests.support.builders import a_delivery, an_event
-from tests.support.core import A_SECOND, AN_HOUR, OTHER_WORKSPACE, Core
+from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, OTHER_WORKSPACE, Core
 
 
 @pytest.fixture
@@ -382,7 +382,7 @@ def test_a_clock_that_is_behind_delays_a_delivery_by_a_second_at_most(
     assert core.received() == ["post.created"]
 
 
-def test_a_message_far_before_its_time_is_left_to_the_reconciler(
+def test_a_message_far_before_its_time_is_a_second_one_and_ends(
     core: Core, delivery: Delivery
 ) -> None:
     # Given
@@ -391,11 +391,29 @@ def test_a_message_far_before_its_time_is_left_to_the_reconciler(
     )
     deliver(core, delivery)
     # When / Then
+    core.clock.advance(timedelta(seconds=901) - CLOCKS_APART - A_SECOND)
     assert deliver(core, delivery) == "nothing to do"
     assert core.delivery_queue.sent == []
-    core.clock.advance(seconds=1)
+    core.clock.advance(A_SECOND)
     assert deliver(core, delivery) == "too early"
-    assert core.delivery_queue.sent[-1].delay_seconds == 900
+    assert core.delivery_queue.sent[-1].delay_seconds == CLOCKS_APART / A_SECOND
+
+
+def test_messages_that_were_sent_twice_do_not_come_back_for_ever(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given many messages for a delivery that fails, as the reconciler sends them while it is due
+    core.sender.script.extend([500] * 2)
+    for _ in range(50):
+        core.delivery_queue.send(delivery.endpoint_id, delivery.id)
+    # When two attempts have been made
+    core.run_queues()
+    core.advance(A_MINUTE)
+    core.run_queues()
+    assert len(stored(core, delivery).attempts) == 2
+    # Then one message is left, for the third
+    core.pump()
+    assert len(core.waiting) == 1
 
 
 def test_a_message_during_an_attempt_is_not_sent_again(core: Core, delivery: Delivery) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from postbreeze.adapters.aws import outages
+from postbreeze.domain.errors import UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+
+LARGEST_BATCH: Final = 10
 
 
 class SnsEventBus:
@@ -28,5 +33,27 @@ class SnsEventBus:
         with outages():
             self._client.publish(
                 TopicArn=self._topic_arn,
-                Message=json.dumps({"postId": post_id, "eventId": event_id}),
+                Message=_message(post_id, event_id),
             )
+
+    def announce_all(self, events: Sequence[tuple[str, str]]) -> None:
+        """Announce stored events, given as (post id, event id), ten with a call.
+
+        Raises:
+            UnavailableError: Some may not have been announced; doing it again is harmless.
+        """
+        entries: list[PublishBatchRequestEntryTypeDef] = [
+            {"Id": str(number), "Message": _message(*event)} for number, event in enumerate(events)
+        ]
+        for start in range(0, len(entries), LARGEST_BATCH):
+            with outages():
+                answer = self._client.publish_batch(
+                    TopicArn=self._topic_arn,
+                    PublishBatchRequestEntries=entries[start : start + LARGEST_BATCH],
+                )
+            if answer.get("Failed"):
+                raise UnavailableError(f"PublishBatch: {answer['Failed'][0]['Code']}")
+
+
+def _message(post_id: str, event_id: str) -> str:
+    return json.dumps({"postId": post_id, "eventId": event_id})

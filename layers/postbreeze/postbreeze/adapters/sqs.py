@@ -41,20 +41,7 @@ class SqsPublishQueue:
             }
             for number, message in enumerate(messages)
         ]
-        for start in range(0, len(entries), LARGEST_BATCH):
-            self._send_batch(entries[start : start + LARGEST_BATCH])
-
-    def _send_batch(self, entries: list[SendMessageBatchRequestEntryTypeDef]) -> None:
-        code = ""
-        for _ in range(_TRIES):
-            with outages():
-                answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-            failed = {failure["Id"]: failure["Code"] for failure in answer.get("Failed", [])}
-            if not failed:
-                return
-            entries = [entry for entry in entries if entry["Id"] in failed]
-            code = failed[entries[0]["Id"]]
-        raise UnavailableError(f"SendMessageBatch: {code}")
+        _send_all(self._client, self._queue_url, entries)
 
 
 class SqsDeliveryQueue:
@@ -78,10 +65,52 @@ class SqsDeliveryQueue:
         with outages():
             self._client.send_message(
                 QueueUrl=self._queue_url,
-                MessageBody=json.dumps({"endpointId": endpoint_id, "deliveryId": delivery_id}),
+                MessageBody=_delivery_body(endpoint_id, delivery_id),
                 MessageGroupId=endpoint_id,
                 DelaySeconds=_clamped(delay_seconds),
             )
+
+    def send_all(self, deliveries: Sequence[tuple[str, str]]) -> None:
+        """Send many, given as (endpoint id, delivery id), ten with a call.
+
+        Raises:
+            UnavailableError: Some may not have been sent; doing it again is harmless.
+        """
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {
+                "Id": str(number),
+                "MessageBody": _delivery_body(endpoint_id, delivery_id),
+                "MessageGroupId": endpoint_id,
+            }
+            for number, (endpoint_id, delivery_id) in enumerate(deliveries)
+        ]
+        _send_all(self._client, self._queue_url, entries)
+
+
+def _send_all(
+    client: SQSClient, queue_url: str, entries: list[SendMessageBatchRequestEntryTypeDef]
+) -> None:
+    for start in range(0, len(entries), LARGEST_BATCH):
+        _send_batch(client, queue_url, entries[start : start + LARGEST_BATCH])
+
+
+def _send_batch(
+    client: SQSClient, queue_url: str, entries: list[SendMessageBatchRequestEntryTypeDef]
+) -> None:
+    code = ""
+    for _ in range(_TRIES):
+        with outages():
+            answer = client.send_message_batch(QueueUrl=queue_url, Entries=entries)
+        failed = {failure["Id"]: failure["Code"] for failure in answer.get("Failed", [])}
+        if not failed:
+            return
+        entries = [entry for entry in entries if entry["Id"] in failed]
+        code = failed[entries[0]["Id"]]
+    raise UnavailableError(f"SendMessageBatch: {code}")
+
+
+def _delivery_body(endpoint_id: str, delivery_id: str) -> str:
+    return json.dumps({"endpointId": endpoint_id, "deliveryId": delivery_id})
 
 
 def _body(message: PublishTarget | ResolveTarget) -> dict[str, str]:

@@ -39,6 +39,9 @@ from postbreeze.webhooks.signature import SignatureError, sign
 LONGEST_DELAY = timedelta(minutes=15)
 """The longest delay of an SQS message; what waits longer is found by the reconciler."""
 
+CLOCKS_APART = timedelta(seconds=10)
+"""By how much the clocks of two functions may differ."""
+
 LONGEST_RESPONSE = 16 * 1024
 """Bytes of an answer that are kept: ten attempts stay well below a row's 400 KB."""
 
@@ -92,10 +95,13 @@ class Deliver:
         return self._record(endpoint, leased, *self._send(endpoint, leased, event))
 
     def _postpone(self, delivery: Delivery) -> str:
-        """Send a message again that came before its time: a clock here may be behind another's."""
+        """Send a message again that came before its time: a clock here may be behind another's.
+
+        One that is much too early is a second one, which would come back for ever.
+        """
         now = self.clock.now()
         wait = webhook.waits(delivery, now=now)
-        if not timedelta(0) < wait <= LONGEST_DELAY:
+        if not timedelta(0) < wait <= CLOCKS_APART:
             return "nothing to do"
         self._message(delivery, wait)
         return "too early"

@@ -172,7 +172,14 @@ class PostStore(Protocol):
         ...
 
     def due_posts(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return ids of posts whose ``attention_at`` has come, longest waiting first."""
+        """Return ids of posts whose ``attention_at`` has come, longest waiting first.
+
+        Those with a pending arming are left out; see ``pending_armings``.
+        """
+        ...
+
+    def pending_armings(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return ids of posts with a pending arming whose ``attention_at`` has come, in order."""
         ...
 
     def pending_events(self, before: datetime, limit: int) -> Sequence[tuple[str, str]]:
@@ -413,6 +420,10 @@ class EventBus(Protocol):
         """Announce an event that is stored."""
         ...
 
+    def announce_all(self, events: Sequence[tuple[str, str]]) -> None:
+        """Announce stored events, given as (post id, event id), or raise; again is harmless."""
+        ...
+
 
 class PublishQueue(Protocol):
     """Work for publishers, delivered at least once."""
@@ -427,6 +438,10 @@ class DeliveryQueue(Protocol):
 
     def send(self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0) -> None:
         """Send one; the delay is at most 900 seconds."""
+        ...
+
+    def send_all(self, deliveries: Sequence[tuple[str, str]]) -> None:
+        """Send many, given as (endpoint id, delivery id), or raise; again is harmless."""
         ...
 
 

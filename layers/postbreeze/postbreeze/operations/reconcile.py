@@ -1,14 +1,16 @@
 """Finishing, every minute, what anything else left half done.
 
-Each repair is the same operation that should have happened, and may happen again. Every one is
-counted and logged with its reason.
+Each repair is the same operation that should have happened, and may happen again, even in two runs
+at once. Every one is counted and logged with its reason.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 from postbreeze.domain import lifecycle
@@ -25,6 +27,7 @@ from postbreeze.operations.ports import (
     EventBus,
     PostStore,
     Telemetry,
+    Together,
     WebhookStore,
 )
 from postbreeze.operations.start import StartPublish
@@ -34,21 +37,28 @@ _Item = TypeVar("_Item")
 PENDING_AFTER = timedelta(seconds=30)
 """How long an event may stay in the outbox before it is announced again."""
 
-PAGE = 200
-"""How many of each kind one run takes on."""
-
-LISTED = 1_000
+LISTED = 10_000
 """How many of each kind are looked at. Each run begins somewhere else among them, so that items
 which cannot be repaired never keep the others waiting for ever."""
 
-SHARE = timedelta(seconds=10)
-"""How long one kind may take: all four together stay within the function's 50 seconds."""
+MOST = 5_000
+"""How many of each kind one run takes on, if there is time."""
+
+BATCH = 10
+"""How many messages go together: as many as SNS and SQS take."""
+
+AT_ONCE = 8
+"""How many repairs, or batches of messages, are under way at a time."""
+
+TIME = timedelta(seconds=40)
+"""How long a run begins anything: what is under way by then ends within the function's 50 seconds.
+Each kind may take an equal part of what those before it have left."""
 
 PATIENCE = timedelta(seconds=5)
 """How long one disconnected account may take of it."""
 
-MOST_OUTAGES = 3
-"""After so many outages in a row a kind is left for the next run: each may cost seconds."""
+MOST_OUTAGES = 50
+"""After so many outages a kind is left for the next run: each may cost seconds."""
 
 _GOLDEN: Final = 0.618034
 """Steps of this share of a round never fall into a rhythm: soon they have begun everywhere."""
@@ -56,7 +66,10 @@ _GOLDEN: Final = 0.618034
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
-    """Sweeps posts, events, deliveries and disconnects that are overdue."""
+    """Sweeps posts, events, deliveries and disconnects that are overdue.
+
+    ``together`` is for nothing else: repairs wait in its threads for calls of their own.
+    """
 
     posts: PostStore
     webhooks: WebhookStore
@@ -68,6 +81,7 @@ class Reconcile:
     delivery_queue: DeliveryQueue
     disconnections: Disconnections
     finish_disconnect: FinishDisconnect
+    together: Together
     clock: Clock
     telemetry: Telemetry
 
@@ -76,18 +90,38 @@ class Reconcile:
 
         One item that fails is counted, logged and left for the next run; it stops no other.
         """
-        run = _Run(clock=self.clock, telemetry=self.telemetry)
         now = self.clock.now()
+        run = _Run(
+            together=self.together, clock=self.clock, telemetry=self.telemetry, until=now + TIME
+        )
+        # Armings are apart: where the scheduler takes none, posts still have to be started.
         run.sweep(
             lambda: self.posts.pending_events(now - PENDING_AFTER, LISTED),
-            lambda event: self._event(*event),
+            self._events,
+            size=BATCH,
+            share=5,
         )
         run.sweep(
             lambda: self.webhooks.due_deliveries(now, LISTED),
-            lambda delivery: self._delivery(*delivery),
+            self._deliveries,
+            size=BATCH,
+            share=4,
         )
-        run.sweep(lambda: self.posts.due_posts(now, LISTED), self._post)
-        run.sweep(lambda: self.disconnections.due(now, LISTED), self._disconnection)
+        run.sweep(
+            lambda: self.posts.due_posts(now, LISTED),
+            lambda one: self._post(*one),
+            share=3,
+        )
+        run.sweep(
+            lambda: self.posts.pending_armings(now, LISTED),
+            lambda one: self._post(*one),
+            share=2,
+        )
+        run.sweep(
+            lambda: self.disconnections.due(now, LISTED),
+            lambda one: self._disconnection(*one),
+            share=1,
+        )
         return run.counts
 
     def _post(self, post_id: str) -> Iterable[str]:
@@ -96,8 +130,7 @@ class Reconcile:
         if post is None or post.attention_at is None or post.attention_at > now:
             return
         if post.pending_workflow_id is not None:
-            # One that the scheduler does not take is no outage: posts behind it only need starting.
-            if self.arm.attempt(post, actor=lifecycle.SERVICE).pending_workflow_id is None:
+            if self.arm(post, actor=lifecycle.SERVICE).pending_workflow_id is None:
                 yield "ArmingCompleted"
         elif lifecycle.is_overdue(post, now) and post.workflow_id is not None:
             if self.start(post.id, post.workflow_id):
@@ -122,13 +155,13 @@ class Reconcile:
         if self.conclude(post.id):
             yield "PostConcluded"
 
-    def _event(self, post_id: str, event_id: str) -> Iterable[str]:
-        self.bus.announce(post_id, event_id)
-        yield "EventAnnouncedAgain"
+    def _events(self, events: Sequence[tuple[str, str]]) -> Iterable[str]:
+        self.bus.announce_all(events)
+        return ["EventAnnouncedAgain"] * len(events)
 
-    def _delivery(self, endpoint_id: str, delivery_id: str) -> Iterable[str]:
-        self.delivery_queue.send(endpoint_id, delivery_id)
-        yield "DeliverySentAgain"
+    def _deliveries(self, deliveries: Sequence[tuple[str, str]]) -> Iterable[str]:
+        self.delivery_queue.send_all(deliveries)
+        return ["DeliverySentAgain"] * len(deliveries)
 
     def _disconnection(self, account_id: str) -> Iterable[str]:
         if self.finish_disconnect(account_id, until=self.clock.now() + PATIENCE):
@@ -137,49 +170,73 @@ class Reconcile:
 
 @dataclass(slots=True, kw_only=True)
 class _Run:
+    together: Together
     clock: Clock
     telemetry: Telemetry
-    counts: dict[str, int] = field(default_factory=dict)
+    until: datetime
+    counts: Counter[str] = field(default_factory=Counter)
 
     def sweep(
         self,
         listing: Callable[[], Sequence[_Item]],
-        repair: Callable[[_Item], Iterable[str]],
+        repair: Callable[[Sequence[_Item]], Iterable[str]],
+        *,
+        share: int,
+        size: int = 1,
     ) -> None:
-        """Repair a page of what is due, for as long as there is time and no outage."""
+        """Repair what is due, for as long as there is time and no outage, ``size`` with a call.
+
+        It takes one part of ``share`` of the time that is left, and always begins.
+        """
         began = self.clock.now()
+        until = began + (self.until - began) / share
         try:
             due = listing()
-        except UnavailableError as error:
+        except Exception as error:  # noqa: BLE001  # what cannot be listed stops no other kind
             self._failed("listing", error)
             return
-        outages = 0
-        for item in _turn(due, began):
-            if outages == MOST_OUTAGES or self.clock.now() >= began + SHARE:
-                self.telemetry.warn("repairs left for the next run", due=len(due))
-                return
-            try:
-                for made in repair(item):
-                    self._count(made)
-                    self.telemetry.note("repaired", repair=made, item=item)
-                outages = 0
-            except UnavailableError as error:
-                outages += 1
-                self._failed(item, error)
-            except Exception as error:  # noqa: BLE001  # a row that cannot be read stops no other
-                self._failed(item, error)
+        turn = _turn(due, began)
+        batches = [turn[at : at + size] for at in range(0, len(turn), size)]
+        outages = done = 0
+        while under_way := batches[done : done + AT_ONCE]:
+            if done and (outages >= MOST_OUTAGES or self.clock.now() >= until):
+                break
+            done += len(under_way)
+            tried = self.together.run(*(partial(_tried, repair, batch) for batch in under_way))
+            for batch, (made, failure) in zip(under_way, tried, strict=True):
+                for metric, times in Counter(made).items():
+                    self._count(metric, times)
+                    self.telemetry.note("repaired", repair=metric, items=batch)
+                if failure is not None:
+                    self._failed(batch, failure)
+                    outages += isinstance(failure, UnavailableError)
+        left = len(due) - sum(map(len, batches[:done]))
+        if left:
+            self.telemetry.warn("repairs left for the next run", due=len(due), left=left)
 
-    def _failed(self, item: object, error: Exception) -> None:
-        self._count("RepairFailed")
-        self.telemetry.warn("repair failed", item=item, error=repr(error))
+    def _failed(self, items: object, error: Exception) -> None:
+        self._count("RepairFailed", 1)
+        self.telemetry.warn("repair failed", items=items, error=repr(error))
 
-    def _count(self, metric: str) -> None:
-        self.counts[metric] = self.counts.get(metric, 0) + 1
-        self.telemetry.count(metric)
+    def _count(self, metric: str, times: int) -> None:
+        self.counts[metric] += times
+        self.telemetry.count(metric, times)
+
+
+def _tried(
+    repair: Callable[[Sequence[_Item]], Iterable[str]], items: Sequence[_Item]
+) -> tuple[Sequence[str], Exception | None]:
+    """Return the repairs that were made, and what stopped them."""
+    made: list[str] = []
+    try:
+        made.extend(repair(items))
+    except Exception as error:  # noqa: BLE001  # a row that cannot be read stops no other
+        return made, error
+    return made, None
 
 
 def _turn(due: Sequence[_Item], now: datetime) -> Sequence[_Item]:
-    """Return this minute's page of what is due, which may not be got through to its end."""
+    """Return what this minute's run takes on, which may not be got through to its end."""
     minute = int(now.timestamp()) // 60
     first = int(minute * _GOLDEN % 1 * len(due))
-    return [*due[first:], *due[:first]][:PAGE]
+    return [*due[first:], *due[:first]][:MOST]

@@ -533,9 +533,14 @@ def post_row(post: Post) -> PostRow:
         keys.POST,
         **_attributes(post, "targets"),
         target_ids=tuple(target.id for target in post.targets),
-        due_partition=None if post.attention_at is None else keys.shard(keys.DUE, post.id),
+        due_partition=None if post.attention_at is None else _due_partition(post),
         **_listing(post),
     )
+
+
+def _due_partition(post: Post) -> str:
+    """Keep armings that stay pending apart: what is due otherwise is not listed behind them."""
+    return keys.shard(keys.DUE if post.pending_workflow_id is None else keys.ARMING, post.id)
 
 
 def _listing(post: Post) -> dict[str, Any]:

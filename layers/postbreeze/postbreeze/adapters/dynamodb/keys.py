@@ -54,6 +54,7 @@ POST_AND_TARGETS: Final = (POST, TARGETS + "~")
 """A post's own row and its targets, first and last; events sort before them."""
 
 DUE: Final = "DUE"
+ARMING: Final = "ARMING"
 PENDING: Final = "PENDING"
 DISCONNECTIONS: Final = "DISCONNECTIONS"
 

@@ -258,11 +258,21 @@ class DynamoPostStore:
         self._posts.put(row, EventRow.pending_since.exists())
 
     def due_posts(self, now: datetime, limit: int) -> Sequence[str]:
-        """Return ids of posts whose ``attention_at`` has come, longest waiting first."""
+        """Return ids of posts whose ``attention_at`` has come, longest waiting first.
+
+        Those with a pending arming are left out; see ``pending_armings``.
+        """
+        return self._due(keys.DUE, now, limit)
+
+    def pending_armings(self, now: datetime, limit: int) -> Sequence[str]:
+        """Return ids of posts with a pending arming whose ``attention_at`` has come, in order."""
+        return self._due(keys.ARMING, now, limit)
+
+    def _due(self, kind: str, now: datetime, limit: int) -> Sequence[str]:
         rows = longest_waiting(
             self._posts,
             index="due",
-            partitions=keys.shards(keys.DUE),
+            partitions=keys.shards(kind),
             condition=PostRow.attention_at <= now,
             waiting_since="dueAt",
             limit=limit,
