@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
 PROVING = "POSTBREEZE_PROVING"
@@ -31,6 +31,12 @@ class Proved:
     count: int
     unit: str
     violations: int = 0
+
+    def __add__(self, other: Proved) -> Proved:
+        """Add what another line tells of the same thing."""
+        return replace(
+            self, count=self.count + other.count, violations=self.violations + other.violations
+        )
 
     def __str__(self) -> str:
         """Tell it in one line."""
