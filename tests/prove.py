@@ -12,8 +12,9 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.conftest import PROVED_FILE
@@ -24,20 +25,26 @@ FOLDER = Path(".local/prove")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Tests that explore one thing; ``workers`` of them run at a time."""
+    """Tests that explore one thing; ``workers`` of them run at a time.
+
+    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others.
+    """
 
     name: str
     tests: tuple[str, ...]
     workers: int = 2
-    environment: Mapping[str, str] = field(default_factory=dict)
+    waits: bool = False
 
 
 PROOFS = (
-    Proof(name="interleavings", tests=("tests/properties/test_interleavings.py",)),
     Proof(
-        name="deaths",
+        name="interleavings",
+        tests=("tests/properties/test_interleavings.py", "tests/properties/test_random_orders.py"),
+    ),
+    Proof(
+        name="faults",
         tests=(
-            "tests/properties/test_crash_points.py",
+            "tests/properties/test_fault_matrix.py",
             "tests/properties/test_disconnect_crashes.py",
         ),
     ),
@@ -48,7 +55,19 @@ PROOFS = (
             "tests/properties/test_http_machine.py",
         ),
     ),
+    Proof(name="clocks", tests=("tests/properties/test_clock.py",), workers=1),
+    Proof(name="reconcile progress", tests=("tests/properties/test_reconcile_progress.py",)),
+    Proof(
+        name="reconcile at scale",
+        tests=("tests/proofs/test_reconcile_at_scale.py",),
+        workers=1,
+    ),
+    Proof(name="model", tests=("tests/proofs/test_model.py",)),
     Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",)),
+    Proof(name="mutants", tests=("tests/proofs/test_mutation.py",), workers=1),
+    Proof(name="races", tests=("tests/proofs/test_races.py",), workers=1),
+    Proof(name="soak", tests=("tests/proofs/test_soak.py",), workers=1, waits=True),
+    Proof(name="deploy", tests=("tests/proofs/test_deploy_under_load.py",), workers=1, waits=True),
 )
 """In the order in which they run."""
 
@@ -76,7 +95,6 @@ def prove(proof: Proof, seed: int) -> Outcome:
             stderr=subprocess.STDOUT,
             env={
                 **os.environ,
-                **proof.environment,
                 PROVING: "1",
                 SEED: str(seed),
                 PROVED_FILE: str(lines),
@@ -103,7 +121,33 @@ def _command(proof: Proof, seed: int) -> list[str]:
     ]
 
 
-def table(outcomes: list[Outcome], seed: int) -> Iterator[str]:
+def summed(lines: Iterable[Proved]) -> Iterator[Proved]:
+    """Make one line of those that tell of the same thing in the same unit."""
+    together: dict[tuple[str, str], Proved] = {}
+    for line in lines:
+        so_far = together.get((line.what, line.unit))
+        together[line.what, line.unit] = line if so_far is None else so_far + line
+    yield from together.values()
+
+
+def prove_all(proofs: Sequence[Proof], seed: int) -> list[Outcome]:
+    """Run proofs one after the other, and beside them, one after the other, those that wait."""
+
+    def in_turn(waits: bool) -> list[Outcome]:
+        outcomes = []
+        for proof in proofs:
+            if proof.waits is waits:
+                outcomes.append(prove(proof, seed))
+                ended = f"· {proof.name}: {outcomes[-1].ending} in {outcomes[-1].seconds:.0f} s\n"
+                sys.stdout.write(ended)
+                sys.stdout.flush()
+        return outcomes
+
+    with ThreadPoolExecutor(2) as lanes:
+        return [outcome for lane in lanes.map(in_turn, (False, True)) for outcome in lane]
+
+
+def table(outcomes: Sequence[Outcome], seed: int, seconds: float) -> Iterator[str]:
     """Lay out what was proved, as Markdown."""
     yield "| proof | explored | count | violations | wall time |"
     yield "| --- | --- | ---: | ---: | ---: |"
@@ -111,15 +155,14 @@ def table(outcomes: list[Outcome], seed: int) -> Iterator[str]:
         name, spent = outcome.proof.name, f"{outcome.seconds:.0f} s"
         if not outcome.is_passed or not outcome.proved:
             yield f"| {name} | FAILED: {outcome.ending} | | | {spent} |"
-        for line in outcome.proved:
+        for line in summed(outcome.proved):
             counted = f"{line.count:,} {line.unit}"
             yield f"| {name} | {line.what} | {counted} | {line.violations} | {spent} |"
             name, spent = "", ""
     failed = sum(not outcome.is_passed for outcome in outcomes)
-    seconds = sum(outcome.seconds for outcome in outcomes)
     yield ""
     yield (
-        f"{len(outcomes)} proofs, {failed} failed, {seconds / 60:.1f} min. "
+        f"{len(outcomes)} proofs, {failed} failed, {seconds / 60:.1f} min in all. "
         f"To repeat: make prove SEED={seed}"
     )
 
@@ -135,15 +178,10 @@ def main() -> int:
         parser.error(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
     FOLDER.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    for proof in PROOFS:
-        if asked.names and proof.name not in asked.names:
-            continue
-        sys.stdout.write(f"· {proof.name} … ")
-        sys.stdout.flush()
-        outcomes.append(prove(proof, seed))
-        sys.stdout.write(f"{outcomes[-1].ending} in {outcomes[-1].seconds:.0f} s\n")
-    shown = "\n".join(table(outcomes, seed))
+    began = time.monotonic()
+    chosen = [proof for proof in PROOFS if not asked.names or proof.name in asked.names]
+    outcomes = prove_all(chosen, seed)
+    shown = "\n".join(table(outcomes, seed, time.monotonic() - began))
     (FOLDER / "table.md").write_text(shown + "\n", encoding="utf-8")
     sys.stdout.write(f"\n{shown}\n")
     return 0 if all(outcome.is_passed for outcome in outcomes) else 1
