@@ -61,10 +61,12 @@ TABLE: Mapping[str, Sequence[Step]] = {
     ],
     "cancel what is canceled": [
         READ,
+        ("Query POST",),
         ("GetItem MEMBER",),
     ],
     "cancel, dry run": [
         READ,
+        ("Query POST",),
         ("GetItem MEMBER",),
     ],
     "cancel with a key that is none": [],

@@ -695,3 +695,16 @@ def test_a_cancel_takes_two_round_trips_before_its_answer_is_certain(core: Core)
         "schedules.disarm",
         "bus.announce",
     ]
+
+
+def test_a_repeated_request_gets_the_first_answer_while_a_target_is_still_in_flight(
+    core: Core,
+) -> None:
+    # Given a cancel that found a target in flight, and said so
+    post = standing(core, PostStatus.PUBLISHING)
+    first = core.cancel(post.id, idempotency=KEY)
+    assert outcomes(first) == ["in_flight", "canceled"]
+    # When
+    again = core.cancel(post.id, idempotency=KEY)
+    # Then
+    assert (again.body, again.replayed) == (first.body, True)

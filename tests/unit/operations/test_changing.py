@@ -519,3 +519,42 @@ def test_a_request_is_answered_with_what_it_did_itself(core: Core, stage: Any) -
     assert wish.now.status is PostStatus.CANCELED
     core.drain()
     core.check()
+
+
+def half_read(core: Core, post: Post) -> None:
+    """Have the next read come upon a commit half way: the post's own row is still as it was."""
+    whole = core.posts.read
+
+    def read(post_id: str) -> Post | None:
+        core.posts.read = whole  # type: ignore[method-assign]  # only once
+        present = whole(post_id)
+        assert present is not None
+        return replace(post, targets=present.targets)
+
+    core.posts.read = read  # type: ignore[method-assign]  # read by halves
+
+
+@pytest.mark.parametrize("idempotency", [None, KEY])
+def test_nothing_is_said_to_be_done_already_of_a_post_that_was_read_by_halves(
+    core: Core, idempotency: Idempotency | None
+) -> None:
+    # Given
+    post = core.created()
+    core.cancel(post.id)
+    half_read(core, post)
+    # When
+    answer = core.cancel(post.id, idempotency=idempotency)
+    # Then
+    assert answer.body["status"] == "CANCELED"
+    assert answer.body["version"] == core.post(post.id).version
+
+
+def test_nothing_is_refused_because_a_post_was_read_by_halves(core: Core) -> None:
+    # Given
+    post = core.created()
+    core.cancel(post.id)
+    half_read(core, post)
+    # When
+    answer = core.schedule(post.id)
+    # Then
+    assert answer.body["status"] == "SCHEDULED"

@@ -3,6 +3,9 @@
 The key and the post are read together; the change is decided on what was read and committed on the
 condition that nothing has moved and that the caller may do it; a lost race is decided again on what
 then stands. A request with an ``Idempotency-Key`` is answered the same however often it comes.
+
+A read may come upon another commit half way. A commit notices, as it relies on every row; where
+nothing is to be written, the rows are read again, and what was read twice was so in between.
 """
 
 from __future__ import annotations
@@ -111,7 +114,7 @@ class ChangePost:
             visible: Post | None = None
             try:
                 visible = gate.visible(post, key)
-                decision = _decided(visible, key, request, decide)
+                decision = self._decided(visible, key, request, decide, dry_run=dry_run)
             except RefusalError:
                 # What refuses this may be the same request, which ran a moment ago.
                 stored = answers.stored(self.posts, key.digest, idempotency)
@@ -149,6 +152,30 @@ class ChangePost:
             lambda: answers.stored(self.posts, request.key_digest, idempotency),
         )
         return key, post, stored
+
+    def _decided(
+        self,
+        post: Post,
+        key: ApiKey,
+        request: PostRequest,
+        decide: Callable[[Post, ApiKey], Decision],
+        *,
+        dry_run: bool,
+    ) -> Decision:
+        try:
+            if request.if_match not in {None, post.version}:
+                raise PreconditionFailedError(post.version)
+            decision = decide(post, key)
+        except RefusalError:
+            self._check_whole(post)
+            raise
+        if dry_run or decision.change.is_empty:
+            self._check_whole(post)
+        return decision
+
+    def _check_whole(self, post: Post) -> None:
+        if self.posts.read(post.id) != post:
+            raise LostRaceError("the post was read by halves, or has moved")
 
     def _permit(self, key: ApiKey, workspace_id: str, roles: frozenset[Role]) -> None:
         gate.permitted(self.directory.member(workspace_id, key.owner_user_id), roles)
@@ -214,14 +241,6 @@ class ChangePost:
         present = self.posts.read(post.id)
         if present is None or not still(present, answer):
             raise IdempotencyKeyReusedError
-
-
-def _decided(
-    post: Post, key: ApiKey, request: PostRequest, decide: Callable[[Post, ApiKey], Decision]
-) -> Decision:
-    if request.if_match not in {None, post.version}:
-        raise PreconditionFailedError(post.version)
-    return decide(post, key)
 
 
 def _answer(post: Post, extra: Mapping[str, Any]) -> Answer:
