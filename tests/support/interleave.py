@@ -131,12 +131,17 @@ class _Node:
     orders: int = 0
 
 
+class TooManyOrdersError(Exception):
+    """A scene has more orders than were to be played."""
+
+
 def explore(
     stage: Callable[[], Scene],
     *,
     step: Step = Step.SHARED_CALL,
     torn_reads: Torn = Torn.NOT,
     most_interruptions: int | None = None,
+    most_executions: int | None = None,
     is_merging: bool = True,
     among: Collection[Hashable] | None = None,
 ) -> Explored:
@@ -148,8 +153,12 @@ def explore(
         torn_reads: Which part of a post is read first while the other may still change.
         most_interruptions: How often at most an actor that could go on has to wait for another;
             None for any number of times.
+        most_executions: How many to play before giving up; None to go on to the end.
         is_merging: Whether what follows from the same state is played only once.
         among: The only outcomes that there may be, if that is to be checked.
+
+    Raises:
+        TooManyOrdersError: There is more to play than that.
     """
     explored = Explored()
     known: dict[Hashable, int] = {}
@@ -161,6 +170,8 @@ def explore(
         is_merging=is_merging,
     ) as troupe:
         while True:
+            if explored.executions == most_executions:
+                raise TooManyOrdersError
             scene = stage()
             explored.executions += 1
             state = troupe.play(scene, path, known)

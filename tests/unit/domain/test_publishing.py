@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -259,6 +260,18 @@ def test_a_fire_that_comes_minutes_too_early_is_none() -> None:
     assert start(a_post(PostStatus.SCHEDULED), now=early) is None
     # But what is being published may be asked for again, at any time
     assert start(a_post(PostStatus.PUBLISHING), now=early) is not None
+
+
+def test_no_message_waits_longer_than_a_queue_can_hold_it_back() -> None:
+    # Given a post that was being published when it was read, and a target put off since
+    [target] = a_post(PostStatus.PUBLISHING, [S]).targets
+    later = replace(target, next_attempt_at=LATER + AN_HOUR)
+    post = replace(a_post(PostStatus.PUBLISHING, [S]), targets=(later,))
+    # When
+    change = start(post)
+    # Then
+    assert change is not None
+    assert [message.delay_seconds for message in messages(change)] == [900]
 
 
 def messages(change: Change) -> list[PublishTarget]:
@@ -619,3 +632,172 @@ def test_a_target_that_should_have_been_tried_long_ago_is_stalled() -> None:
     [message] = lifecycle.stalled(post, now=overdue)
     assert message.target_id == post.targets[0].id
     assert lifecycle.stalled(replace(post, status=PostStatus.CANCELED), now=overdue) == ()
+
+
+def test_a_late_fire_has_looked_after_what_is_in_flight_and_nothing_else() -> None:
+    # Given
+    late = LATER + 2 * AN_HOUR
+    # When
+    some = start(a_post(PostStatus.PUBLISHING, (S, G)), late)
+    none = start(a_post(PostStatus.PUBLISHING, (S, P)), late)
+    # Then
+    assert some is not None
+    assert some.after.attention_at == late + lifecycle.LEASE
+    assert none is not None
+    assert none.after.attention_at is None
+
+
+@pytest.mark.parametrize(
+    ("attention_at", "now", "moved"),
+    [
+        (None, START, False),
+        (START + A_MINUTE, START, False),
+        (START, START, True),
+        (START, START + A_MINUTE, True),
+        (START, LATER + lifecycle.OVERDUE_AFTER, False),
+    ],
+)
+def test_a_scheduled_post_is_looked_at_next_when_it_is_due_unless_it_is_to_be_now(
+    attention_at: datetime | None, now: datetime, moved: bool
+) -> None:
+    # Given
+    post = a_post(PostStatus.SCHEDULED, (S,), attention_at=attention_at)
+    # When
+    change = lifecycle.conclude(post, now=now)
+    # Then
+    assert (change is not None) is moved
+    if change is not None:
+        assert change.after.attention_at == LATER + lifecycle.OVERDUE_AFTER
+        assert change.after.status is PostStatus.SCHEDULED
+
+
+def test_what_is_published_has_no_error_any_more() -> None:
+    # Given a target whose attempt before has failed
+    post = a_post(PostStatus.PUBLISHING, (G,))
+    failed = replace(post.targets[0], error_code="BUSY", error_message="Try later.")
+    post = replace(post, targets=(failed,))
+    # When
+    done = Published(external_post_id="at://1", external_url="https://bsky.app/1")
+    change = lifecycle.settle(post, failed.id, "claim-1", done, now=LATER)
+    # Then
+    assert change is not None
+    [target] = change.after.targets
+    assert (target.error_code, target.error_message) == (None, None)
+
+
+def test_a_target_without_a_time_waits_for_none() -> None:
+    # Given
+    post = a_post(PostStatus.PUBLISHING, (S,))
+    post = replace(post, targets=(replace(post.targets[0], scheduled_for=None),))
+    # Then
+    assert claim(post, now=START) is not None
+
+
+@pytest.mark.parametrize(
+    "since",
+    [
+        {"deleted_at": START},
+        {"status": PostStatus.CANCELED},
+        {"workflow_id": "another"},
+        {"workflow_id": None},
+    ],
+)
+def test_what_is_released_goes_out_again_only_under_the_workflow_it_belongs_to(
+    since: dict[str, Any],
+) -> None:
+    # Given a target in flight whose post was deleted, or armed anew, or is under no workflow
+    post = replace(a_post(PostStatus.PUBLISHING, (G, S)), **since)
+    released = Released(code="BUSY", message="Try later.")
+    # When
+    change = lifecycle.settle(post, post.targets[0].id, "claim-1", released, now=LATER)
+    # Then
+    assert change is not None
+    assert change.after.targets[0].status is TargetStatus.CANCELED
+    assert change.effects == ()
+
+
+def test_what_is_under_no_workflow_is_not_sent_again_for_a_post_under_none() -> None:
+    # Given
+    post = replace(a_post(PostStatus.PUBLISHING, (G,)), workflow_id=None)
+    post = replace(post, targets=(replace(post.targets[0], workflow_id=None),))
+    released = Released(code="BUSY", message="Try later.")
+    # When
+    change = lifecycle.settle(post, post.targets[0].id, "claim-1", released, now=LATER)
+    # Then
+    assert change is not None
+    assert change.after.targets[0].status is TargetStatus.CANCELED
+
+
+@pytest.mark.parametrize("missing", ["claim_id", "claimed_until"])
+def test_nobody_is_asked_about_a_claim_without_name_or_end(missing: str) -> None:
+    # Given
+    post = a_post(PostStatus.PUBLISHING, (G,))
+    nothing: dict[str, Any] = {missing: None}
+    post = replace(post, targets=(replace(post.targets[0], **nothing),))
+    # Then
+    assert lifecycle.expired(post, now=LATER + AN_HOUR) == ()
+
+
+def test_a_post_is_created_in_the_time_zone_it_is_given() -> None:
+    assert create(timezone="Europe/Lisbon").after.timezone == "Europe/Lisbon"
+
+
+def test_what_has_missed_its_time_is_ended_against_whoever_else_ends_it() -> None:
+    # Given a post whose own row would stay just as it is, and a target that was to be tried again
+    late = LATER + 2 * AN_HOUR
+    post = a_post(PostStatus.PUBLISHING, (S, G), attention_at=late + lifecycle.LEASE)
+    waiting = replace(post.targets[0], next_attempt_at=LATER)
+    post = replace(post, targets=(waiting, post.targets[1]))
+    # When
+    change = start(post, late)
+    # Then the row is written all the same, and there is no next attempt
+    assert change is not None
+    assert change.after.revision == post.revision + 1
+    assert change.after.targets[0].next_attempt_at is None
+
+
+def test_what_is_under_no_workflow_has_no_message_to_be_sent_again() -> None:
+    # Given
+    post = a_post(PostStatus.PUBLISHING, (S, S))
+    post = replace(post, targets=(replace(post.targets[0], workflow_id=None), post.targets[1]))
+    # When
+    messages = lifecycle.stalled(post, now=LATER + AN_HOUR)
+    # Then
+    assert [message.target_id for message in messages] == [post.targets[1].id]
+
+
+def test_a_first_comment_that_was_asked_for_again_has_its_time_from_then() -> None:
+    # Given a target whose comment was asked for again long after it was published
+    post = a_post(PostStatus.PUBLISHED, (P,))
+    asked = replace(
+        post.targets[0],
+        workflow_id="w",
+        first_comment_error=lifecycle.FIRST_COMMENT_PENDING,
+        first_comment_retried_at=LATER,
+    )
+    post = replace(post, targets=(asked,))
+    # Then its message is sent again two minutes after that, and no sooner
+    a_moment = timedelta(microseconds=1)
+    due = LATER + lifecycle.OVERDUE_AFTER
+    assert lifecycle.stalled(post, now=due - a_moment) == ()
+    assert len(lifecycle.stalled(post, now=due)) == 1
+
+
+@pytest.mark.parametrize("in_force", ["the post's", "the target's"])
+def test_a_claim_needs_its_workflow_in_force_on_the_post_and_on_the_target(in_force: str) -> None:
+    # Given a post and a target of which only one is under the message's workflow
+    post = a_post(PostStatus.PUBLISHING, (S,))
+    if in_force == "the post's":
+        post = replace(post, targets=(replace(post.targets[0], workflow_id="another"),))
+    else:
+        post = replace(post, workflow_id="another")
+    # Then
+    assert claim(post, workflow_id=f"{post.id}-1") is None
+
+
+def test_the_event_of_a_new_post_tells_that_there_was_none_before() -> None:
+    change = create()
+    assert (change.events[0].version_before, change.events[0].version_after) == (
+        0,
+        change.after.version,
+    )

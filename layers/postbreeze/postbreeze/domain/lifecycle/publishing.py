@@ -103,15 +103,7 @@ def start(post: Post, workflow_id: str, *, now: datetime) -> Change | None:
         after = post
     else:
         return None
-    effects = tuple(
-        PublishTarget(
-            post_id=post.id,
-            target_id=target.id,
-            workflow_id=workflow_id,
-            delay_seconds=seconds_until(due_at(target), now),
-        )
-        for target in waiting
-    )
+    effects = tuple(_message(target, workflow_id, now) for target in waiting)
     return change(post, after, now=now, actor=SERVICE, effects=effects)
 
 
@@ -164,15 +156,9 @@ def postponed(
 ) -> PublishTarget | None:
     """Return the message to send again for a target whose attempt is still to come."""
     target = _claimable(post, target_id, workflow_id)
-    due = None if target is None else due_at(target)
-    if due is None or due <= now:
+    if target is None or seconds_until(due_at(target), now) == 0:
         return None
-    return PublishTarget(
-        post_id=post.id,
-        target_id=target_id,
-        workflow_id=workflow_id,
-        delay_seconds=seconds_until(due, now),
-    )
+    return _message(target, workflow_id, now)
 
 
 def settle(
@@ -428,13 +414,16 @@ def _released(
     gap = max(RETRY_GAPS[target.attempt_count - 1], min(result.retry_after or 0, LONGEST_GAP))
     again_at = now + timedelta(seconds=gap)
     waiting = replace(noted, status=TargetStatus.SCHEDULED, next_attempt_at=again_at)
-    return waiting, (
-        PublishTarget(
-            post_id=post.id,
-            target_id=target.id,
-            workflow_id=target.workflow_id,
-            delay_seconds=seconds_until(again_at, now),
-        ),
+    return waiting, (_message(waiting, target.workflow_id, now),)
+
+
+def _message(target: Target, workflow_id: str, now: datetime) -> PublishTarget:
+    """Build the message that has a target published when it is due, or looked at again by then."""
+    return PublishTarget(
+        post_id=target.post_id,
+        target_id=target.id,
+        workflow_id=workflow_id,
+        delay_seconds=min(LONGEST_GAP, seconds_until(due_at(target), now)),
     )
 
 
