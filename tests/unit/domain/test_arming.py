@@ -15,7 +15,7 @@ from postbreeze.domain.errors import PostNotSchedulableError, ValidationError
 from postbreeze.domain.events import EventType
 from postbreeze.domain.lifecycle import FURTHEST_AHEAD, OUTCOME_UNKNOWN
 from postbreeze.domain.post import Post, PostStatus, TargetStatus
-from tests.support.builders import a_post
+from tests.support.builders import LATER, a_post
 from tests.support.fakes import START
 
 NOW = START + timedelta(minutes=5)
@@ -356,3 +356,38 @@ def test_what_was_approved_once_is_scheduled_by_an_editor_as_it_stands() -> None
 def test_a_moment_is_judged_also_where_the_post_has_to_wait() -> None:
     with pytest.raises(ValidationError):
         put(a_post(PostStatus.DRAFT, requires_approval=True), at=NOW)
+
+
+def test_an_approval_arms_and_a_late_one_is_looked_after_from_now_on() -> None:
+    # Given a post that waits, of which an earlier publishing left a target in flight
+    post = a_post(PostStatus.NEEDS_APPROVAL, (D, G))
+    # When it is approved in time, and too late
+    armed = approve(post)
+    late = lifecycle.approve(post, actor="usr_1", now=AT)
+    # Then it is put on the clock, or at least what is in flight is looked after
+    name = f"{post.id}-1"
+    assert ArmSchedule(post_id=post.id, workflow_id=name, at=LATER) in armed.effects
+    assert late.after.attention_at == AT + lifecycle.LEASE
+
+
+def test_what_is_put_on_the_clock_again_has_nothing_of_its_cancel_nor_of_earlier_attempts() -> None:
+    # Given a cancelled post one of whose targets had been waiting to be tried again
+    post = a_post(PostStatus.CANCELED, cancel_reason="A mistake")
+    post = with_target(post, next_attempt_at=START, attempt_count=3)
+    # When
+    after = put(post).after
+    # Then
+    assert (after.canceled_at, after.canceled_by_user_id, after.cancel_reason) == (None,) * 3
+    assert [target.next_attempt_at for target in after.targets] == [None, None]
+    assert [target.attempt_count for target in after.targets] == [0, 0]
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_what_has_to_wait_for_an_approval_is_taken_off_the_clock(pending: bool) -> None:
+    # Given a post that is on the clock, or about to be
+    post = a_post(requires_approval=True, pending=pending, pending_event=EventType.POST_RESCHEDULED)
+    # When
+    after = put(post).after
+    # Then
+    assert after.status is PostStatus.NEEDS_APPROVAL
+    assert (after.workflow_id, after.pending_workflow_id, after.pending_event) == (None,) * 3

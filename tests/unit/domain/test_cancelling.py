@@ -11,6 +11,7 @@ import pytest
 from postbreeze.domain import lifecycle
 from postbreeze.domain.changes import DisarmSchedule
 from postbreeze.domain.errors import LostRaceError, PostNotCancelableError, ValidationError
+from postbreeze.domain.events import EventType
 from postbreeze.domain.lifecycle import Cancellation
 from postbreeze.domain.post import Post, PostStatus, TargetStatus
 from tests.support.builders import a_post
@@ -375,3 +376,37 @@ def test_published_in_flight_and_skipped_targets_are_never_touched(status: PostS
                     assert new == old
                 else:
                     assert new.status in {old.status, C}
+
+
+def test_a_cancel_that_was_read_half_way_is_read_again() -> None:
+    # Given a post that says it is cancelled, a target of which still waits
+    post = a_post(PostStatus.CANCELED, (C, S))
+    # When / Then
+    with pytest.raises(LostRaceError):
+        cancel(post)
+
+
+def test_a_cancelled_post_and_its_targets_keep_nothing_of_what_was_to_come() -> None:
+    # Given a post about to be put on the clock anew, one of whose targets was to be tried again
+    post = a_post(pending=True, pending_event=EventType.POST_RESCHEDULED)
+    waiting = replace(post.targets[0], next_attempt_at=NOW)
+    post = replace(post, targets=(waiting, *post.targets[1:]))
+    # When
+    after = cancel(post).change.after
+    # Then
+    assert (after.workflow_id, after.pending_workflow_id, after.pending_event) == (None,) * 3
+    assert {target.next_attempt_at for target in after.targets} == {None}
+
+
+@pytest.mark.parametrize("left", [F, G])
+@pytest.mark.parametrize("status", [PostStatus.SCHEDULED, PostStatus.NEEDS_APPROVAL])
+def test_what_an_earlier_publishing_left_keeps_no_post_from_being_cancelled(
+    status: PostStatus, left: TargetStatus
+) -> None:
+    # Given a post that waits to publish one target, and has another from before
+    post = a_post(status, (S if status is PostStatus.SCHEDULED else D, left))
+    # When the one is cancelled
+    cancellation = cancel(post, 0)
+    # Then so is the post
+    assert cancellation.change.after.status is PostStatus.CANCELED
+    assert [event.type for event in cancellation.change.events] == ["post.cancelled"]

@@ -9,6 +9,7 @@ import pytest
 
 from postbreeze.domain import lifecycle
 from postbreeze.domain.changes import DisarmSchedule
+from postbreeze.domain.events import EventType
 from postbreeze.domain.lifecycle import Deletion, Published, Released
 from postbreeze.domain.post import Post, PostStatus, TargetStatus
 from tests.support.builders import LATER, USUAL_TARGETS, a_post
@@ -147,3 +148,18 @@ def test_the_table_knows_every_usual_target() -> None:
 def test_skipped_targets_stay_skipped() -> None:
     deletion = delete(a_post(PostStatus.SCHEDULED, (S, X, P)))
     assert [target.status for target in deletion.change.after.targets] == [C, X, P]
+
+
+def test_a_deleted_post_has_no_workflow_whatever_of_it_is_in_flight() -> None:
+    # Given a post with nothing left to cancel, under a workflow and about to be under another
+    post = a_post(
+        PostStatus.PUBLISHING,
+        (G, P),
+        pending_workflow_id="next",
+        pending_event=EventType.POST_RESCHEDULED,
+    )
+    # When
+    after = delete(post).change.after
+    # Then
+    assert after.status is PostStatus.PUBLISHING
+    assert (after.workflow_id, after.pending_workflow_id, after.pending_event) == (None,) * 3

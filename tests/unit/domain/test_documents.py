@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -16,7 +17,14 @@ from postbreeze.domain.documents import (
     workspace_document,
 )
 from postbreeze.domain.post import PostStatus
-from tests.support.builders import a_full_post, a_member, a_post, a_workspace, an_account
+from tests.support.builders import (
+    LATER,
+    a_full_post,
+    a_member,
+    a_post,
+    a_workspace,
+    an_account,
+)
 
 POST_FIELDS = {
     "id",
@@ -186,3 +194,40 @@ def test_a_document_is_written_compactly_in_utf_8() -> None:
 def test_a_document_holds_no_number_that_json_does_not_know(number: float) -> None:
     with pytest.raises(ValueError, match="JSON"):
         to_json({"a": [number]})
+
+
+def test_a_workspace_is_written_as_its_member_sees_it() -> None:
+    # Given
+    workspace = a_workspace(name="Gull", hold_reason="unpaid", post_limit=30, held_at=LATER)
+    member = a_member()
+    # When
+    document = workspace_document(workspace, member, "usr_owner")
+    # Then
+    assert document == {
+        "id": workspace.id,
+        "name": "Gull",
+        "slug": f"gull-{workspace.id[-8:].lower()}",
+        "ownerUserId": "usr_owner",
+        "timezone": "UTC",
+        "timeFormat": "H24",
+        "brandColor": None,
+        "logoUrl": None,
+        "deletedAt": None,
+        "createdAt": timestamp(workspace.created_at),
+        "updatedAt": timestamp(workspace.created_at),
+        "memberships": [
+            {
+                "workspaceId": member.workspace_id,
+                "userId": member.user_id,
+                "role": "OWNER",
+                "createdAt": timestamp(member.created_at),
+            }
+        ],
+        "role": "OWNER",
+        "heldAt": timestamp(LATER),
+        "holdReason": "unpaid",
+        "postLimit": 30,
+    }
+    # And once it has been changed, that is told
+    changed = workspace_document(replace(workspace, updated_at=LATER), member, None)
+    assert changed["updatedAt"] == timestamp(LATER)

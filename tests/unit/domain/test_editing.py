@@ -28,7 +28,7 @@ from postbreeze.domain.post import (
     TargetDraft,
     TargetStatus,
 )
-from tests.support.builders import LATER, a_post, an_id
+from tests.support.builders import LATER, a_post, an_asset, an_id
 from tests.support.fakes import START
 
 NOW = START + timedelta(minutes=5)
@@ -372,3 +372,50 @@ def test_an_edit_of_what_still_has_a_target_in_flight_looks_after_it() -> None:
     assert after.attention_at == NOW + lifecycle.LEASE
     asked = lifecycle.expired(after, now=NOW + lifecycle.LEASE + lifecycle.LEASE)
     assert [question.target_id for question in asked] == [post.targets[0].id]
+
+
+def test_a_post_that_waits_shows_the_time_it_is_wished_for() -> None:
+    # When
+    after = edit(a_post(PostStatus.NEEDS_APPROVAL), scheduled_for=AT).after
+    # Then
+    assert after.scheduled_at == AT
+    assert {target.scheduled_for for target in after.targets} == {AT}
+
+
+def test_a_target_that_stays_takes_over_all_that_is_wanted_of_it() -> None:
+    # Given
+    post, asset = a_post(PostStatus.DRAFT), an_asset()
+    wanted = tuple(
+        TargetDraft(
+            social_account_id=target.social_account_id,
+            caption_override="Mine",
+            first_comment="First!",
+            platform_options={"altText": "A boat"},
+            media_ids=(asset.id,),
+        )
+        for target in post.targets
+    )
+    # When
+    after = lifecycle.edit(
+        post,
+        PostDraft(targets=wanted),
+        platforms={},
+        editor="usr_1",
+        role=Role.EDITOR,
+        now=NOW,
+        assets={asset.id: asset},
+    ).after
+    # Then
+    for target in after.targets:
+        assert (target.caption_override, target.first_comment) == ("Mine", "First!")
+        assert target.platform_options == {"altText": "A boat"}
+        assert target.media_ids == (asset.id,)
+
+
+def test_a_draft_keeps_the_time_that_an_edit_says_nothing_of() -> None:
+    # Given
+    post = a_post(PostStatus.DRAFT)
+    # When
+    after = edit(replace(post, scheduled_at=LATER)).after
+    # Then
+    assert after.scheduled_at == LATER

@@ -17,6 +17,7 @@ from postbreeze.domain.media import (
     AssetStatus,
     asset_of,
     check_assets,
+    check_file,
     check_number,
     fault_of_upload,
     media_for,
@@ -331,3 +332,12 @@ def test_every_content_type_has_a_kind_and_a_size() -> None:
         "video/webm": "VIDEO",
         "application/pdf": "DOCUMENT",
     }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "taken"),
+    [(0.001, True), (86_400, True), (0.0009, False), (86_400.1, False)],
+)
+def test_a_video_lasts_from_a_millisecond_to_a_day(seconds: float, taken: bool) -> None:
+    faults = check_file("video/mp4", 1, seconds)
+    assert [fault.path for fault in faults] == ([] if taken else ["durationSeconds"])

@@ -459,6 +459,7 @@ def test_options_that_a_platform_has(platform: Platform, options: Mapping[str, A
         (Platform.BLUESKY, {"langs": {"de": 1}}, "langs", "must be a list of"),
         (Platform.BLUESKY, {"premium": True}, "premium", "is not an option of Bluesky"),
         (Platform.X, {"x" * 65: 1}, "x" * 64 + "…", "is not an option of X"),
+        (Platform.X, {"x" * 64: 1}, "x" * 64, "is not an option of X"),
         (Platform.X, {"platform": "THREADS"}, "platform", "must be X for X"),
         (Platform.X, {"platform": 1}, "platform", "must be X"),
     ],
@@ -778,3 +779,22 @@ def test_the_page_for_users_says_what_the_rules_are() -> None:
         if line.startswith("| `")
     ]
     assert written == _pages_tables(), "\n" + "\n".join(_pages_tables())
+
+
+def test_a_number_does_not_choose_what_only_true_does() -> None:
+    rules = RULES[Platform.X]
+    assert rules.variant({"premium": True}) is not rules.usual
+    assert rules.variant({"premium": 1}) is rules.usual
+
+
+def test_a_shape_of_media_is_told_as_people_say_it() -> None:
+    images = frozenset({MediaKind.IMAGE})
+    assert str(MediaShape(kinds=images, most=1)) == "1 image"
+    assert str(MediaShape(kinds=images, most=2)) == "up to 2 images"
+    assert MediaShape(kinds=images, most=2).duration == ""
+
+
+def test_media_that_are_missing_are_asked_for_once_and_by_address() -> None:
+    [(path, message)] = faults(Platform.INSTAGRAM, text="")
+    assert path == "mediaItems"
+    assert message.endswith("and are none")

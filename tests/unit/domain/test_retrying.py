@@ -219,3 +219,22 @@ def test_a_comment_is_not_asked_for_again_for_half_a_minute(field: str) -> None:
         again(post, NOW + timedelta(seconds=10))
     assert refused.value.retry_after_ms == 20_000
     assert again(post, NOW + COMMENT_COOLDOWN).after.version > post.version
+
+
+def test_a_retry_excludes_whoever_ends_the_publishing_meanwhile() -> None:
+    # Given a post whose own row a retry would leave just as it is
+    post = a_post(PostStatus.PUBLISHING, (P, F), attention_at=NOW + lifecycle.LEASE)
+    # When
+    change = retry(post)
+    # Then it is written all the same
+    assert change.after.revision == post.revision + 1
+
+
+def test_a_retry_while_the_rest_is_published_is_under_the_same_workflow() -> None:
+    # Given
+    post = a_post(PostStatus.PUBLISHING, (S, F), workflow_id="in-force")
+    # When
+    change = retry(post)
+    # Then
+    assert change.after.workflow_id == "in-force"
+    assert change.after.targets[1].workflow_id == "in-force"

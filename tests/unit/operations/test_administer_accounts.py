@@ -21,6 +21,7 @@ from postbreeze.domain.errors import (
     ValidationError,
 )
 from postbreeze.domain.post import AccountStatus, Platform, SocialAccount
+from postbreeze.operations.administer.accounts import MOST_CREDENTIAL
 from postbreeze.operations.ports import MembershipGuard
 from postbreeze.operations.publish import sealing_context
 from tests.support.builders import an_account, an_id
@@ -259,3 +260,30 @@ def test_accounts_of_a_workspace_that_is_not_there(operator: FakeOperator) -> No
         operator.accounts.list(an_id(ids.WORKSPACE))
     with pytest.raises(NotFoundError):
         operator.accounts.add(an_id(ids.WORKSPACE), Platform.X, "Möwe", "42")
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_what_an_added_account_is_called_is_checked_and_trimmed(
+    operator: FakeOperator, workspace_id: str, at: int
+) -> None:
+    # Given
+    called = [" Möwe ", " 42 ", " moewe "]
+    # When
+    account = operator.accounts.add(workspace_id, Platform.X, *called)
+    # Then
+    told = (account.display_name, account.external_account_id, account.handle)
+    assert told == ("Möwe", "42", "moewe")
+    called[at] = " "
+    with pytest.raises(ValidationError):
+        operator.accounts.add(workspace_id, Platform.X, *called)
+
+
+def test_a_password_has_from_one_to_512_characters(
+    operator: FakeOperator, workspace_id: str
+) -> None:
+    for password in ("a", "a" * MOST_CREDENTIAL):
+        operator.bluesky_sign_in.password = password
+        assert connect(operator, workspace_id, password).status is AccountStatus.ACTIVE
+    for password in ("", "a" * (MOST_CREDENTIAL + 1)):
+        with pytest.raises(ValidationError):
+            connect(operator, workspace_id, password)

@@ -200,3 +200,16 @@ def test_an_endpoint_is_found_in_its_own_workspace_only(
         operator.endpoints.list(an_id(ids.WORKSPACE))
     with pytest.raises(ValidationError, match="endpoint"):
         operator.endpoints.disable(other, "wh_1")
+
+
+def test_a_description_has_at_most_256_characters(
+    operator: FakeOperator, endpoint: Endpoint
+) -> None:
+    # Given
+    workspace_id = endpoint.workspace_id
+    # Then
+    longest = "a" * 256
+    new = operator.endpoints.add(workspace_id, URL, ["*"], description=longest).endpoint
+    assert new.description == longest
+    with pytest.raises(ValidationError):
+        operator.endpoints.add(workspace_id, URL, ["*"], description=longest + "a")

@@ -209,3 +209,10 @@ def test_ids_of_the_wrong_form_are_refused() -> None:
     ):
         with pytest.raises(ValidationError, match="is not an id"):
             attempt()
+
+
+def test_a_keys_name_is_checked_and_trimmed() -> None:
+    keys = FakeOperator().keys
+    assert keys.mint(USER_ID, " laptop ").key.name == "laptop"
+    with pytest.raises(ValidationError):
+        keys.mint(USER_ID, " ")

@@ -60,3 +60,12 @@ def test_a_post_that_is_not_there() -> None:
         posts.show(an_id(ids.POST))
     with pytest.raises(ValidationError, match="post"):
         posts.show("post_1")
+
+
+def test_the_timer_in_force_is_looked_for_whatever_the_last_one_was() -> None:
+    # Given
+    operator = FakeOperator()
+    post = replace(a_post(PostStatus.PUBLISHING), generation=3, workflow_id="in-force")
+    operator.world.posts.commit(added(post))
+    # Then
+    assert operator.posts.show(post.id).schedules == {"in-force": False}

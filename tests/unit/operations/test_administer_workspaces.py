@@ -188,3 +188,14 @@ def test_a_workspace_that_changes_meanwhile_is_looked_at_again_but_not_for_ever(
             operator.workspaces.hold(made.id)
     else:
         assert operator.workspaces.hold(made.id).revision == 2
+
+
+def test_a_reason_has_at_most_500_characters() -> None:
+    # Given
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    longest = "a" * 500
+    # Then
+    assert operator.workspaces.hold(made.id, longest).hold_reason == longest
+    with pytest.raises(ValidationError):
+        operator.workspaces.hold(made.id, longest + "a")

@@ -146,6 +146,16 @@ def test_every_account_that_cannot_be_used_is_told(core: Core, is_flat: bool, pa
     ]
 
 
+def test_the_first_account_tells_the_workspace(core: Core) -> None:
+    # Given
+    core.add_account(30, workspace=OTHER_WORKSPACE)
+    drafts = tuple(TargetDraft(social_account_id=numbered("soc", each)) for each in (20, 30))
+    # When
+    [(path, _)] = fault_of(core, targets_of=drafts)
+    # Then
+    assert path == "targets.1.socialAccountId"
+
+
 @pytest.mark.parametrize(
     ("is_flat", "time", "draft_time"),
     [
@@ -468,3 +478,13 @@ def test_a_post_that_never_gets_in_is_a_conflict(core: Core) -> None:
     with pytest.raises(ContendedError):
         core.create()
     assert posts(core) == 0
+
+
+def test_a_repeated_request_needs_a_key_that_reaches_the_workspace_still(core: Core) -> None:
+    # Given
+    core.create(key="editor", idempotency=KEY)
+    keys = core.directory._keys
+    keys["editor"] = replace(keys["editor"], workspace_ids=frozenset({OTHER_WORKSPACE}))
+    # When / Then
+    with pytest.raises(NotFoundError):
+        core.create(key="editor", idempotency=KEY)

@@ -98,3 +98,10 @@ def test_nothing_is_signed_or_read_without_a_secret(secret: bytes) -> None:
 def _refused(cursor: str) -> None:
     with pytest.raises(ValidationError):
         cursors.read(CURSOR_SECRET, PURPOSE, cursor)
+
+
+def test_a_secret_has_at_least_its_shortest_length() -> None:
+    shortest = bytes(cursors._SHORTEST_SECRET)
+    assert cursors.read(shortest, PURPOSE, cursors.sign(shortest, PURPOSE, PAYLOAD)) == PAYLOAD
+    with pytest.raises(ValueError, match="no secret"):
+        cursors.sign(shortest[1:], PURPOSE, PAYLOAD)

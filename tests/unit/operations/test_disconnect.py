@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -396,3 +398,93 @@ def test_an_account_that_cannot_be_looked_at_after_the_claim_gives_the_target_ba
     core.drain()
     core.check()
     assert core.post(post.id).status is PostStatus.PUBLISHED
+
+
+def test_outages_with_posts_between_them_that_could_be_dealt_with_stop_nothing(
+    core: Core,
+) -> None:
+    # Given a database that answers every third time
+    posts = [core.created(1) for _ in range(2 * MOST_OUTAGES)]
+    core.drain_messages()
+    reads = iter(range(1000))
+    follow = core.tap
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        if name == "posts.read" and next(reads) % MOST_OUTAGES:
+            raise UnavailableError("throttled")
+        return follow(name, call)
+
+    core.tap = tap
+    # When
+    disconnect_it(core)
+    # Then all were tried
+    assert next(reads) == len(posts)
+    told = [core.post(post.id).status for post in posts]
+    assert told.count(PostStatus.CANCELED) == 2
+
+
+def test_what_could_not_be_dealt_with_in_the_last_pass_has_another(core: Core) -> None:
+    # Given a post that was put on the clock too late for all passes but the last
+    post = core.created(1)
+    core.drain_messages()
+    core.fails("posts.read", ValueError("unreadable"))
+    disconnect_it(core)
+    core.clock.advance(LATE)
+    core.fails("posts.read", ValueError("unreadable"))
+    # When
+    core.reconcile()
+    # Then
+    assert left(core) == 1
+    core.clock.advance(LATE)
+    core.reconcile()
+    assert core.post(post.id).status is PostStatus.CANCELED
+
+
+@pytest.mark.parametrize("before", [None, ValueError("unreadable")])
+def test_only_outages_one_after_the_other_are_counted(core: Core, before: Exception | None) -> None:
+    # Given a post that can be dealt with, or cannot for another reason, and then an outage
+    for _ in range(MOST_OUTAGES + 2):
+        core.created(1)
+    core.drain_messages()
+    script = [before, *[UnavailableError("down")] * MOST_OUTAGES]
+    reads: list[str] = []
+    follow = core.tap
+
+    def tap(name: str, call: Callable[[], Any]) -> Any:
+        if name == "posts.read":
+            error = script[len(reads)]
+            reads.append(name)
+            if error is not None:
+                raise error
+        return follow(name, call)
+
+    core.tap = tap
+    # When
+    disconnect_it(core)
+    # Then
+    assert len(reads) == MOST_OUTAGES + 1
+
+
+def test_whoever_has_no_time_left_deals_with_one_post_all_the_same(core: Core) -> None:
+    # Given work that is left, and two posts
+    posts = [core.created(1) for _ in range(2)]
+    core.drain_messages()
+    core.fails("posts.read", *[ValueError("unreadable")] * 2)
+    disconnect_it(core)
+    core.clock.advance(LATE)
+    # When
+    core.finish_disconnect(ACCOUNT, until=core.clock.now())
+    # Then
+    told = [core.post(post.id).status for post in posts]
+    assert sorted(told) == [PostStatus.CANCELED, PostStatus.SCHEDULED]
+
+
+def test_each_post_that_was_cancelled_for_it_is_counted(core: Core) -> None:
+    # Given
+    core.created(1)
+    core.created(1)
+    core.drain_messages()
+    # When
+    disconnect_it(core)
+    # Then
+    assert core.telemetry.counts["DisconnectedTargetsCanceled"] == 2

@@ -22,6 +22,7 @@ from postbreeze.domain.post import (
 from postbreeze.operations.edit import MOST_ROWS
 from postbreeze.operations.fitness import LARGEST_DOCUMENT
 from tests.support.core import A_SECOND, AN_HOUR, OTHER_WORKSPACE, Core, numbered
+from tests.support.library import Desk
 from tests.support.platforms import Accident
 
 
@@ -193,3 +194,33 @@ def test_an_edit_has_room_in_one_transaction_or_is_refused(
     change = core.changes[-2]
     assert len(change.writes) + len(change.removed) == MOST_ROWS
     core.check(at_rest=False)
+
+
+def test_a_post_that_cannot_be_edited_is_told_so_before_anything_is_said_of_the_draft(
+    core: Core,
+) -> None:
+    # Given a published post, and a text that is too long for its platform
+    post = core.created()
+    core.advance(AN_HOUR)
+    core.drain()
+    # When / Then
+    with pytest.raises(PostNotEditableError):
+        core.edit(post.id, core.a_draft(2, caption="a" * 301))
+
+
+def test_a_caption_that_an_edit_keeps_is_held_against_the_rules_too(core: Core) -> None:
+    # Given a text that has become too long since, by a stricter rule
+    post = core.created()
+    core.posts._posts[post.id] = replace(core.posts._posts[post.id], caption="a" * 301)
+    # When / Then
+    with pytest.raises(PlatformRuleError):
+        core.edit(post.id, core.a_draft(2, caption=None))
+
+
+def test_a_post_gets_assets_of_the_library_by_an_edit(core: Core) -> None:
+    # Given
+    post, asset = core.created(2), Desk(core).ready()
+    # When
+    body = core.edit(post.id, core.a_draft(2, media_ids=(asset.id,))).body
+    # Then
+    assert [medium["mediaAssetId"] for medium in body["media"]] == [asset.id]

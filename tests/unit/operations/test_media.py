@@ -22,6 +22,8 @@ from postbreeze.domain.errors import (
 )
 from postbreeze.domain.media import AssetStatus, media_for
 from postbreeze.domain.post import MediaDraft, Platform, TargetDraft
+from postbreeze.operations import list_posts
+from postbreeze.operations.media.manage import ListCommand
 from tests.support.builders import an_id
 from tests.support.core import OTHER_WORKSPACE, STRANGER, USERS, WORKSPACE
 from tests.support.library import PNG, Desk
@@ -643,3 +645,40 @@ def test_a_post_without_assets_asks_for_none(desk: Desk) -> None:
     calls = desk.core.recorded()
     desk.core.created(1)
     assert not [call for call in calls if call.startswith(("assets.", "storage."))]
+
+
+def test_a_key_of_another_workspace_deletes_nothing(desk: Desk) -> None:
+    # Given a member whose key is for another workspace
+    asset = desk.ready()
+    owner = USERS[Role.OWNER]
+    desk.core.add_key("another's", owner=owner, workspace_ids=frozenset({OTHER_WORKSPACE}))
+    # When / Then
+    with pytest.raises(NotFoundError):
+        desk.delete_asset("another's", asset.id)
+    assert desk.assets.asset(asset.id) == asset
+
+
+def test_an_asset_that_goes_while_it_is_edited_is_not_found(desk: Desk) -> None:
+    # Given
+    asset = desk.ready()
+    desk.core.fails("assets.replace", LostRaceError())
+    desk.core.before("assets.replace", lambda: desk.assets.remove(asset.id))
+    # When / Then
+    with pytest.raises(NotFoundError):
+        desk.edit_asset("owner", asset.id, "Albatros")
+
+
+def test_what_is_edited_or_deleted_is_answered_as_of_now(desk: Desk) -> None:
+    # Given
+    asset = desk.ready()
+    # When
+    desk.clock.advance(timedelta(minutes=1))
+    edited = desk.edit_asset("owner", asset.id, "Albatros")
+    # Then
+    assert (edited.status, edited.body["altText"]) == (200, "Albatros")
+
+
+def test_cursors_are_bound_to_what_is_listed() -> None:
+    media = ListCommand(key_digest="owner", workspace_id=WORKSPACE, limit=1)
+    posts = list_posts.ListCommand(key_digest="owner", workspace_id=WORKSPACE, limit=1)
+    assert (media.purpose, posts.purpose) == (("media", WORKSPACE), ("posts", WORKSPACE, None))

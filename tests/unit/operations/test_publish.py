@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,12 +17,25 @@ from postbreeze.domain.errors import (
     PlatformRetriableError,
     UnavailableError,
 )
-from postbreeze.domain.post import AccountStatus, MediaDraft, Post, TargetDraft, TargetStatus
-from postbreeze.operations.platform_port import Attachment
-from postbreeze.operations.publish import ASKED_AT_MOST
+from postbreeze.domain.post import (
+    AccountStatus,
+    MediaDraft,
+    Post,
+    PostStatus,
+    TargetDraft,
+    TargetStatus,
+)
+from postbreeze.operations.platform_port import (
+    Attachment,
+    ExternalPost,
+    PreparedPost,
+    Publication,
+)
+from postbreeze.operations.publish import ASKED_AT_MOST, sealing_context
+from tests.support.builders import an_account
 from tests.support.core import A_SECOND, AN_HOUR, Core, numbered
 from tests.support.library import Desk
-from tests.support.platforms import Accident
+from tests.support.platforms import Accident, FakePlatform
 
 BUSY = PlatformRetriableError("BUSY", "Busy.", retry_after=60)
 NO = PlatformRejectedError("NO", "No.")
@@ -209,9 +223,11 @@ def test_a_target_that_is_an_hour_late_fails_and_says_so(core: Core) -> None:
     post = started(core)
     core.advance(AN_HOUR + A_SECOND)
     # When / Then
+    calls = core.recorded()
     assert publish(core, post) == "not claimed"
     assert target_of(core, post).error_code == "MISSED_SCHEDULE"
     assert core.events(post.id)[-1] == "post.failed"
+    assert "bus.announce" in calls
     assert core.platform.attempts.total() == 0
 
 
@@ -796,3 +812,134 @@ def test_a_wait_that_is_not_whole_seconds_is_rounded_up(core: Core) -> None:
     # When / Then
     assert publish(core, post) == "too early"
     assert core.publish_queue.sent[-1].delay_seconds == 1  # type: ignore[union-attr]  # a publish
+
+
+def test_a_publishing_that_another_process_ended_and_did_not_conclude_is_concluded(
+    core: Core,
+) -> None:
+    # Given another process that publishes the target meanwhile, and dies
+    post = started(core)
+    target, now = post.targets[0], core.clock.now()
+
+    def another() -> None:
+        claimed = lifecycle.claim(post, target.id, f"{post.id}-1", "other", now=now)
+        assert claimed is not None
+        core.posts.commit(claimed)
+        done = lifecycle.Published(external_post_id="at://1", external_url="https://bsky.app/1")
+        settled = lifecycle.settle(claimed.after, target.id, "other", done, now=now)
+        assert settled is not None
+        core.posts.commit(settled)
+
+    core.before("platform.prepare", another)
+    # When / Then
+    assert publish(core, post) == "not claimed"
+    assert core.post(post.id).status is PostStatus.PUBLISHED
+    assert core.platform.attempts.total() == 0
+
+
+def test_a_platform_is_asked_up_to_the_last_moment_of_that_hour(core: Core) -> None:
+    # Given a claim that ran out an hour ago to the moment
+    post = unanswered(core)
+    core.platform.find_errors.append(BUSY)
+    core.advance(ASKED_AT_MOST - A_SECOND)
+    # When / Then
+    assert resolve(core, post) == "outcome not known yet"
+
+
+def test_of_several_rules_that_are_broken_the_first_is_told(core: Core) -> None:
+    # Given a text that has too many graphemes, and too many bytes
+    post = started(core)
+    core.posts._posts[post.id] = replace(core.posts._posts[post.id], caption="a" * 3001)
+    # When
+    publish(core, post)
+    # Then
+    message = target_of(core, post).error_message
+    assert message == "must have at most 300 graphemes for Bluesky, and has 3,001"
+
+
+def test_a_settlement_of_a_post_that_is_gone_changes_nothing(core: Core) -> None:
+    # Given
+    post = started(core)
+
+    def gone() -> None:
+        core.posts._posts.pop(post.id)
+        core.fails("posts.commit", LostRaceError())
+
+    core.before("platform.publish", gone)
+    # When / Then
+    assert publish(core, post) == "published"
+    assert core.posts.read(post.id) is None
+
+
+def test_credentials_are_bound_to_their_account_and_its_workspace() -> None:
+    account = an_account()
+    bound = {"workspaceId": account.workspace_id, "accountId": account.id}
+    assert sealing_context(account) == bound
+
+
+def test_an_account_that_vanishes_before_the_claim_counts_is_not_used(core: Core) -> None:
+    # Given
+    post = started(core)
+    core.before("posts.commit", lambda: core.directory._accounts.pop(numbered("soc", 20)))
+    # When / Then
+    assert publish(core, post) == "failed"
+    assert target_of(core, post).error_code == "ACCOUNT_NOT_ACTIVE"
+    assert core.platform.attempts.total() == 0
+
+
+class Listening(FakePlatform):
+    """Keeps what it was called with."""
+
+    def prepare(self, publication: Publication, credentials: Mapping[str, str]) -> PreparedPost:
+        self.options, self.credentials = publication.options, credentials
+        return super().prepare(publication, credentials)
+
+    def comment(
+        self, publication: Publication, post: ExternalPost, credentials: Mapping[str, str]
+    ) -> None:
+        self.commented = post
+        super().comment(publication, post, credentials)
+
+
+@pytest.fixture
+def platform(core: Core) -> Listening:
+    """Return the platform that everything is published on, once it is asked for."""
+    core.platform = core.watched.platform = Listening()
+    return core.platform
+
+
+def test_a_first_comment_is_told_all_that_the_platform_said_of_the_post(
+    core: Core, platform: Listening
+) -> None:
+    # Given
+    post = started(core, first_comment="First!")
+    # When
+    publish(core, post)
+    # Then
+    assert platform.commented == platform.posts[post.targets[0].id].external
+    assert platform.commented.reference["cid"]
+
+
+def test_a_first_comment_that_is_made_late_is_told_where_the_post_is(
+    core: Core, platform: Listening
+) -> None:
+    # Given
+    post = owing_a_comment(core)
+    # When
+    publish(core, post)
+    # Then
+    external = platform.posts[post.targets[0].id].external
+    assert (platform.commented.id, platform.commented.url) == (external.id, external.url)
+
+
+def test_a_platform_gets_empty_options_and_credentials_where_there_are_none(
+    core: Core, platform: Listening
+) -> None:
+    # Given
+    post = started(core)
+    account = core.directory._accounts[numbered("soc", 20)]
+    core.directory._accounts[account.id] = replace(account, sealed_credentials=None)
+    # When
+    publish(core, post)
+    # Then
+    assert (platform.options, platform.credentials) == ({}, {})

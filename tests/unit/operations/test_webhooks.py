@@ -223,7 +223,7 @@ def test_a_secret_that_cannot_be_used_is_tried_again_without_sending(
     assert deliver(core, delivery) == "pending"
     [attempt] = stored(core, delivery).attempts
     assert (attempt.error, attempt.status) == ("SECRET_UNREADABLE", None)
-    assert "whsec" not in str(attempt.message)
+    assert attempt.message == "The endpoint's secret cannot be used: it needs a new one."
     assert core.sender.requests == []
 
 
@@ -302,6 +302,8 @@ def test_an_endpoint_that_was_changed_while_it_answered_gone_is_tried_again(
     # When / Then
     assert deliver(core, delivery) == "pending"
     assert core.endpoint().status is EndpointStatus.ENABLED
+    assert stored(core, delivery).status is DeliveryStatus.PENDING
+    assert stored(core, delivery).attempts[0].status == 410
     core.drain()
     assert stored(core, delivery).status is DeliveryStatus.DELIVERED
     assert core.sender.requests[-1].url == "https://hooks.example/new"
@@ -334,6 +336,7 @@ def test_a_delivery_whose_event_has_expired_is_dropped_with_a_warning(core: Core
     # When / Then
     assert deliver(core, delivery) == "dropped"
     assert core.telemetry.warnings[0].message == "event of a delivery not found"
+    assert stored(core, delivery).status is DeliveryStatus.DROPPED
 
 
 def test_a_delivery_that_is_not_there_is_warned_of(core: Core) -> None:
@@ -582,3 +585,18 @@ def test_an_answer_is_kept_up_to_16_kib_of_text(core: Core, delivery: Delivery) 
     assert kept is not None
     assert 16380 < len(kept.encode()) <= 16384
     assert set(kept) == {"\ufffd"}
+
+
+def test_secrets_are_bound_to_their_endpoint_and_its_workspace(core: Core) -> None:
+    endpoint = core.endpoint()
+    bound = {"workspaceId": endpoint.workspace_id, "endpointId": endpoint.id}
+    assert sealing_context(endpoint) == bound
+
+
+def test_a_request_that_was_never_sent_took_no_time(core: Core, delivery: Delivery) -> None:
+    # Given
+    changed(core, sealed_secrets=(core.secrets.seal("whsec_short", {}),))
+    # When
+    deliver(core, delivery)
+    # Then
+    assert stored(core, delivery).attempts[0].duration_ms == 0

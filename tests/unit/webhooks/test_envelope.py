@@ -10,6 +10,8 @@ import pytest
 from postbreeze.domain.errors import ValidationError
 from postbreeze.domain.events import EventType
 from postbreeze.webhooks.envelope import (
+    MAX_HEADER_NAME,
+    MAX_HEADER_VALUE,
     check_custom_headers,
     check_filters,
     envelope,
@@ -190,3 +192,21 @@ def test_filters_that_match_no_event_are_refused() -> None:
     # Then
     assert [detail.path for detail in wrong.value.details] == ["events.1", "events.2"]
     assert [detail.path for detail in none.value.details] == ["events"]
+
+
+def test_names_and_values_may_be_as_long_as_they_may_and_no_longer() -> None:
+    # Given
+    longest = {"a" * MAX_HEADER_NAME: "b" * MAX_HEADER_VALUE}
+    # Then
+    check_custom_headers(longest)
+    for name, value in (("a" * (MAX_HEADER_NAME + 1), "b"), ("a", "b" * (MAX_HEADER_VALUE + 1))):
+        with pytest.raises(ValidationError):
+            check_custom_headers({name: value})
+
+
+def test_a_header_that_is_refused_for_itself_is_not_said_to_be_doubled() -> None:
+    # When
+    with pytest.raises(ValidationError) as refused:
+        check_custom_headers({"Host": "a", "host": "b"})
+    # Then
+    assert {detail.message for detail in refused.value.details} == {"This header cannot be set."}

@@ -203,3 +203,17 @@ def test_the_tolerance_can_be_chosen() -> None:
     assert verify_postbreeze(headers, BODY, OLD, later, timedelta(seconds=20)) == AT
     with pytest.raises(VerificationError):
         verify_postbreeze(headers, BODY, OLD, later, timedelta(seconds=19))
+
+
+def test_the_first_moment_that_can_be_signed_is_that_of_1970() -> None:
+    # Given
+    first = datetime(1970, 1, 1, tzinfo=UTC)
+    # Then
+    assert sign(BODY, delivery_id=DELIVERY, at=first, secrets=[OLD])
+    with pytest.raises(ValueError, match="before 1970"):
+        sign(BODY, delivery_id=DELIVERY, at=first - timedelta(seconds=1), secrets=[OLD])
+
+
+def test_a_header_with_a_time_and_no_signature_is_malformed() -> None:
+    with pytest.raises(VerificationError, match="malformed"):
+        verify_postbreeze({SIGNATURE_HEADER: f"t={int(AT.timestamp())}"}, BODY, OLD, AT)
