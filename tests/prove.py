@@ -66,6 +66,12 @@ PROOFS = (
     Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",)),
     Proof(name="mutants", tests=("tests/proofs/test_mutation.py",), workers=1),
     Proof(name="races", tests=("tests/proofs/test_races.py",), workers=1),
+    Proof(
+        name="deployed faults",
+        tests=("tests/proofs/test_deployed_faults.py",),
+        workers=1,
+        waits=True,
+    ),
     Proof(name="soak", tests=("tests/proofs/test_soak.py",), workers=1, waits=True),
     Proof(name="deploy", tests=("tests/proofs/test_deploy_under_load.py",), workers=1, waits=True),
 )

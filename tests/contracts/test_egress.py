@@ -428,9 +428,13 @@ def test_the_allowance_cannot_be_switched_on_in_real_lambda_or_by_chance(
         loopback_allowed(environ)
 
 
-def test_the_allowance_is_logged_loudly_and_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_allowance_is_logged_loudly_and_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a package that logs as it does before a function has set it up, whatever ran before
+    monkeypatch.setattr(logging.getLogger("postbreeze"), "propagate", True)
     # When
-    with caplog.at_level(logging.DEBUG), answering(OK) as server:
+    with caplog.at_level(logging.DEBUG, logger="postbreeze"), answering(OK) as server:
         guard = Egress(allow_loopback=True)
         for _ in range(3):
             guard.post(f"http://127.0.0.1:{server.port}/", {}, b"{}")

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.aws import client, schedules
 from tests.e2e.client import Api, events, records, unique, wait_for_event, wait_until
+from tests.support.fault_proxy import kill_client
 
 pytestmark = pytest.mark.e2e
 
@@ -35,36 +33,15 @@ class Trap:
     def _serve(self) -> None:
         while True:
             try:
-                connection, (_, port) = self._listener.accept()
+                connection, _ = self._listener.accept()
             except OSError:
                 return
-            for pid in _owners(port, self.port):
-                os.kill(pid, signal.SIGKILL)
-                self.killed.append(pid)
+            self.killed += kill_client(connection)
             connection.close()
 
     def close(self) -> None:
         self._listener.close()
         self._thread.join(5)
-
-
-def _owners(local: int, remote: int) -> list[int]:
-    """Return the processes that hold the connection between two loopback ports."""
-    inodes = set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        ports = [int(address.rpartition(":")[2], 16) for address in fields[1:3]]
-        if ports == [local, remote]:
-            inodes.add(f"socket:[{fields[9]}]")
-    owners = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            files = [str(link.readlink()) for link in (process / "fd").iterdir()]
-        except OSError:
-            continue  # It ended while we looked, or is not ours.
-        if inodes & set(files):
-            owners.append(int(process.name))
-    return owners
 
 
 @contextmanager

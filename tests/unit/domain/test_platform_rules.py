@@ -795,6 +795,12 @@ def test_a_shape_of_media_is_told_as_people_say_it() -> None:
 
 
 def test_media_that_are_missing_are_asked_for_once_and_by_address() -> None:
-    [(path, message)] = faults(Platform.INSTAGRAM, text="")
-    assert path == "mediaItems"
-    assert message.endswith("and are none")
+    # Given a post without text and media, on a platform that needs media
+    account = an_id(ids.ACCOUNT)
+    draft = PostDraft(targets=(TargetDraft(social_account_id=account),))
+    # When
+    contents = contents_of_draft(draft, {account: Platform.INSTAGRAM}, {})
+    # Then
+    [fault] = violations(contents, Counting())
+    assert fault.path == "mediaItems"
+    assert fault.message.endswith("and are none")
