@@ -79,6 +79,15 @@ class Api:
         post: dict[str, Any] = reply.body
         return post
 
+    def rested(self, post_id: str) -> dict[str, Any] | None:
+        """Return a post if neither it nor any of its targets is moving any more.
+
+        The post's own status follows that of its last target, a moment later.
+        """
+        post = self.get(post_id)
+        statuses = {each["status"] for each in (post, *post["targets"])}
+        return None if statuses & {"SCHEDULED", "PUBLISHING"} else post
+
     def cancel(self, post_id: str, body: object = None, query: str = "", **headers: str) -> Reply:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.call("POST", f"/posts/{post_id}/cancel{query}", body, headers=named)

@@ -213,7 +213,7 @@ def test_in_flight_targets_finish_and_waiting_ones_are_stopped(
     # When it is canceled
     reply = api.cancel(post["id"])
     # Then each target is either stopped or finishes, as its outcome said, and never both
-    seen = wait_until(lambda: _settled(api, post["id"]), "every target to end", seconds=40)
+    seen = wait_until(lambda: api.rested(post["id"]), "every target to end", seconds=40)
     if reply.status == 200:
         for target in seen["targets"]:
             expected = {
@@ -327,10 +327,3 @@ def test_who_may_cancel(stack: Stack, key: str, status: int, code: str | None) -
     reply = Api(stack, key).cancel(post["id"])
     assert (reply.status, reply.body.get("code")) == (status, code)
     assert owner.get(post["id"])["status"] == ("CANCELED" if status == 200 else "SCHEDULED")
-
-
-def _settled(api: Api, post_id: str) -> dict[str, Any] | None:
-    # The post's own status follows that of its last target, a moment later.
-    post = api.get(post_id)
-    moving = {"SCHEDULED", "PUBLISHING"}
-    return None if moving & {each["status"] for each in (post, *post["targets"])} else post

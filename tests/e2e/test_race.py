@@ -115,10 +115,4 @@ def _promises(reply: Any) -> dict[str, str]:
 
 
 def _wait_for_rest(api: Api, post_id: str) -> dict[str, Any]:
-    def rested() -> dict[str, Any] | None:
-        post = api.get(post_id)
-        moving = {"SCHEDULED", "PUBLISHING"}
-        statuses = {post["status"], *(target["status"] for target in post["targets"])}
-        return None if moving & statuses else post
-
-    return wait_until(rested, f"{post_id} to come to rest", seconds=90)
+    return wait_until(lambda: api.rested(post_id), f"{post_id} to come to rest", seconds=90)

@@ -15,10 +15,10 @@ from traceback import format_exception
 
 import pytest
 
-from tests.proofs.race_kinds import KINDS, Kind
-from tests.support.judging import judge
+from tests.races.judging import judge
+from tests.races.kinds import KINDS, Kind
+from tests.races.racing import Arena, Raced, arena
 from tests.support.proof import Proved, seed, share
-from tests.support.racing import Arena, Raced, arena
 
 FIRST_LAP = 0.02
 """What an act takes, in seconds, as long as none has been measured."""

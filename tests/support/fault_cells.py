@@ -22,6 +22,7 @@ from local.bluesky_sandbox import did_of
 from postbreeze.cli.deployment import Deployment, Operator
 from postbreeze.domain.access import Grant, Role
 from postbreeze.domain.api_keys import digest
+from postbreeze.domain.errors import UnavailableError
 from postbreeze.domain.lifecycle import NOT_COMPLETED, OUTCOME_UNKNOWN
 from tests.e2e.aws import client
 from tests.e2e.client import Api, Reply, lines, moment, wait_until
@@ -109,7 +110,18 @@ class Cells:
         self._rows = client(stack, "dynamodb")
 
     def prepare(self, cell: Cell) -> None:
-        """Give a cell all that belongs to it alone."""
+        """Give a cell all that belongs to it alone; from the start where the engine is too busy."""
+
+        def is_prepared() -> bool | None:
+            try:
+                self._prepare(cell)
+            except UnavailableError:
+                return None
+            return True
+
+        wait_until(is_prepared, f"{cell.name} to be set up", seconds=120)
+
+    def _prepare(self, cell: Cell) -> None:
         operator = self._operator
         cell.workspace = operator.workspaces.create(cell.name).id
         user = operator.workspaces.add_member(cell.workspace, Role.OWNER).user_id

@@ -16,10 +16,10 @@ from postbreeze.domain.lifecycle import Published
 from postbreeze.domain.post import Post
 from postbreeze.domain.webhook import DeliveryStatus, Endpoint
 from postbreeze.operations import deliver
+from tests.races.racing import RUNNERS, Act, Raced, Round
 from tests.support.builders import PLENTY, a_key, a_member
 from tests.support.core import A_MINUTE, AN_HOUR, USERS, WEBHOOK_SECRET, WORKSPACE, Core
 from tests.support.fakes import FakeRandomness
-from tests.support.racing import RUNNERS, Act, Raced, Round
 
 Dealt = Mapping[str, Any]
 """What makes a round beside its number; its moment is the one that its posts are due at."""

@@ -18,9 +18,9 @@ from postbreeze.domain.changes import Change
 from postbreeze.domain.events import Event
 from postbreeze.domain.post import Post, PostStatus, Target, TargetStatus
 from postbreeze.operations.platform_port import ExternalPost
+from tests.races.racing import Committed, Done, Raced
 from tests.support.core import Core
 from tests.support.platforms import PublicPost
-from tests.support.racing import Committed, Done, Raced
 
 Row = Post | Target
 Rows = Mapping[str, tuple[Row, ...]]

@@ -7,7 +7,7 @@ processes share, so that what is sent is counted by target, whoever sends it.
 
 All runners of a round set off together, each after a delay of its own; which process runs which is
 drawn anew for every round. Afterwards whatever the round has left is brought to its end, every fire
-comes once more, and the rows are read back to be judged; see ``tests.support.judging``.
+comes once more, and the rows are read back to be judged; see ``tests.races.judging``.
 """
 
 from __future__ import annotations
