@@ -209,6 +209,12 @@ def be_in_the_wrong_state(case: Case) -> None:
     case.at(PostStatus.PUBLISHED if case.operation.name in timed else PostStatus.DRAFT)
 
 
+def have_nothing_to_publish(case: Case) -> None:
+    be_in_the_wrong_state(case)
+    if case.operation.name == "editPost":
+        case.at(PostStatus.CANCELED, targets=[TargetStatus.PUBLISHED])
+
+
 def be_needed(case: Case) -> None:
     media = [case.path.rpartition("/")[2]]
     assert case.api.call("POST", "/posts", {**a_body(case.api), "mediaIds": media}).status == 201
@@ -253,7 +259,7 @@ PROVOKED_BY: dict[str, Callable[[Case], None]] = {
     "PRECONDITION_FAILED": name_another_version,
     "MUST_SPECIFY_EXACTLY_ONE": name_no_targets,
     "POST_NOT_CANCELABLE": be_in_the_wrong_state,
-    "POST_NOT_SCHEDULABLE": be_in_the_wrong_state,
+    "POST_NOT_SCHEDULABLE": have_nothing_to_publish,
     "POST_NOT_EDITABLE": be_in_the_wrong_state,
     "NOTHING_TO_RETRY": be_in_the_wrong_state,
     "FIRST_COMMENT_NOT_RETRIABLE": be_in_the_wrong_state,

@@ -145,13 +145,20 @@ _EDIT = Operation(
     description=(
         "Takes what creating one takes, and replaces targets and media wholesale. A scheduled post"
         " is armed anew, and nothing of it goes out with its old content. For owners, admins and"
-        " editors; in the states DRAFT, NEEDS_APPROVAL, SCHEDULED, FAILED and CANCELED."
+        " editors; in the states DRAFT, NEEDS_APPROVAL, SCHEDULED, FAILED and CANCELED. Refused as"
+        " not schedulable where all that it lists has been published."
     ),
     parameters=(POST_ID, IF_MATCH, IDEMPOTENCY_KEY),
     bodies=(FlatPostBody, NestedPostBody),
     example=_DRAFT,
     answers=(_CHANGED,),
-    errors=(*_CHANGES, *_ARMING, AmbiguousTargetsError, PostNotEditableError),
+    errors=(
+        *_CHANGES,
+        *_ARMING,
+        AmbiguousTargetsError,
+        PostNotEditableError,
+        PostNotSchedulableError,
+    ),
 )
 
 _DELETE = Operation(
