@@ -55,6 +55,7 @@ PROOFS = (
             "tests/properties/test_http_machine.py",
         ),
     ),
+    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), workers=1),
     Proof(name="clocks", tests=("tests/properties/test_clock.py",), workers=1),
     Proof(name="reconcile progress", tests=("tests/properties/test_reconcile_progress.py",)),
     Proof(

@@ -6,13 +6,12 @@ import logging
 import re
 import socket
 import ssl
-import struct
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from io import BytesIO
-from typing import Any, Self
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,158 +36,22 @@ from postbreeze.adapters.egress import (
     loopback_allowed,
 )
 from tests.support.certificates import Authority
+from tests.support.raw_server import (
+    UNLIMITED,
+    RawServer,
+    Resolver,
+    answering,
+    behaving,
+    hang,
+    reset,
+)
 
 NAME = "hooks.example.com"
 PUBLIC = "93.184.216.34"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SHORT = 0.3  # seconds; only ever waited out in full by tests of the deadline itself
-UNLIMITED = 30.0
-
-Behaviour = Callable[[socket.socket], None]
-
 
 # --- Support ------------------------------------------------------------------------------------
-
-
-@dataclass
-class Resolver:
-    """Answers like ``getaddrinfo``: each call takes the next answer, the last one stays."""
-
-    answers: list[list[str]]
-    calls: list[tuple[str, int]] = field(default_factory=list)
-
-    def __call__(self, host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
-        answer = self.answers[min(len(self.calls), len(self.answers) - 1)]
-        self.calls.append((host, port))
-        return [
-            (
-                socket.AF_INET6 if ":" in address else socket.AF_INET,
-                socket.SOCK_STREAM,
-                6,
-                "",
-                (address, port, 0, 0) if ":" in address else (address, port),
-            )
-            for address in answer
-        ]
-
-
-class RawServer:
-    """Accepts connections on loopback and lets a function do with each what it likes."""
-
-    def __init__(
-        self,
-        behaviour: Behaviour,
-        *,
-        tls: ssl.SSLContext | None = None,
-        address: str = "127.0.0.1",
-    ) -> None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.create_server((address, 0), family=family)
-        self.port = int(self._listener.getsockname()[1])
-        self._behaviour = behaviour
-        self._tls = tls
-        self.connections = 0
-        self.received = b""
-        self.stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._accept)]
-
-    def __enter__(self) -> Self:
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        with suppress(OSError):  # wakes the accepting thread
-            self._listener.shutdown(socket.SHUT_RDWR)
-        for thread in list(self._threads):
-            thread.join()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            thread = threading.Thread(target=self._serve, args=(connection,))
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with connection:
-            connection.settimeout(UNLIMITED)
-            with suppress(OSError), ExitStack() as stack:
-                if self._tls is not None:
-                    connection = stack.enter_context(
-                        self._tls.wrap_socket(connection, server_side=True)
-                    )
-                self._behaviour(connection)
-
-    def read_request(self, connection: socket.socket) -> None:
-        """Read one whole request into ``received``."""
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += _some(connection)
-        length = re.search(rb"(?i)content-length: (\d+)", data)
-        expected = data.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0)
-        while len(data) < expected:
-            data += _some(connection)
-        self.received = data
-
-    def drip(self, connection: socket.socket, piece: bytes) -> None:
-        """Send a piece every few milliseconds until the client hangs up."""
-        while not self.stopping.wait(0.02):
-            connection.sendall(piece)
-
-
-def _some(connection: socket.socket) -> bytes:
-    received = connection.recv(65_536)
-    if not received:
-        raise ConnectionResetError
-    return received
-
-
-@contextmanager
-def answering(
-    answer: bytes, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1"
-) -> Iterator[RawServer]:
-    """Serve one and the same answer to everyone."""
-
-    def behave(connection: socket.socket) -> None:
-        server.read_request(connection)
-        connection.sendall(answer)
-
-    server = RawServer(behave, tls=tls, address=address)
-    with server:
-        yield server
-
-
-@contextmanager
-def behaving(
-    then: Callable[[RawServer, socket.socket], None], *, tls: ssl.SSLContext | None = None
-) -> Iterator[RawServer]:
-    """Read each request, then do as told."""
-
-    def behave(connection: socket.socket) -> None:
-        server.read_request(connection)
-        then(server, connection)
-
-    server = RawServer(behave, tls=tls)
-    with server:
-        yield server
-
-
-def reset(connection: socket.socket) -> None:
-    """Close so that the other side sees a reset, not an end."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def hang(server: RawServer, connection: socket.socket) -> None:
-    """Say nothing until the client has gone."""
-    connection.settimeout(UNLIMITED)
-    connection.recv(1)
 
 
 @pytest.fixture(scope="session")
@@ -211,6 +74,14 @@ def local() -> Egress:
     """A guard with the loopback allowance; every name leads to 127.0.0.1."""
     return Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]))
 
+
+@pytest.fixture
+def trusting(client_tls: ssl.SSLContext) -> Egress:
+    """Such a guard that trusts our authority too."""
+    return Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
+
+
+SECURE = pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 
 # --- URLs ---------------------------------------------------------------------------------------
 
@@ -701,8 +572,9 @@ def test_headers_that_would_change_the_framing_are_a_bug_of_the_caller(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxies_of_the_environment_are_ignored(
+def test_proxies_and_passwords_of_the_environment_are_ignored(
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     scheme: str,
     server_tls: ssl.SSLContext,
     client_tls: ssl.SSLContext,
@@ -712,6 +584,13 @@ def test_proxies_of_the_environment_are_ignored(
         for name in ("http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
             monkeypatch.setenv(name.upper(), f"http://127.0.0.1:{proxy.port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.setenv(name, "*.example.org")
+        netrc = tmp_path / ".netrc"
+        netrc.write_text("default login somebody password secret\n")
+        netrc.chmod(0o600)
+        monkeypatch.setenv("NETRC", str(netrc))
+        monkeypatch.setenv("HOME", str(tmp_path))
         guard = Egress(
             allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls
         )
@@ -721,6 +600,8 @@ def test_proxies_of_the_environment_are_ignored(
     # Then
     assert response.status == 200
     assert proxy.connections == 0
+    assert server.connections == 1
+    assert b"uthorization" not in server.received
 
 
 # --- TLS ----------------------------------------------------------------------------------------
@@ -743,33 +624,40 @@ def test_tls_checks_the_certificate_against_the_name_or_address(
     assert f"Host: {host}:{server.port}\r\n".encode() in server.received
 
 
-def test_the_name_is_sent_as_sni(authority: Authority, client_tls: ssl.SSLContext) -> None:
+def test_the_name_is_sent_as_sni(authority: Authority, trusting: Egress) -> None:
     # Given
     context = authority.server_context(NAME)
     names: list[str | None] = []
     context.sni_callback = lambda _socket, name, _context: names.append(name)
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
     # When
     with answering(OK, tls=context) as server:
-        guard.post(f"https://HOOKS.example.com:{server.port}/", {}, b"{}")
+        trusting.post(f"https://HOOKS.example.com:{server.port}/", {}, b"{}")
     # Then
     assert names == [NAME]
 
 
 def test_a_certificate_for_another_name_is_refused(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+    server_tls: ssl.SSLContext, trusting: Egress
 ) -> None:
-    # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
     # When
     with (
         answering(OK, tls=server_tls) as server,
         pytest.raises(TlsError) as caught,
     ):
-        guard.post(f"https://other.example.com:{server.port}/", {}, b"secret")
+        trusting.post(f"https://other.example.com:{server.port}/", {}, b"secret")
     # Then
     assert caught.value.code == "TLS_FAILED"
     assert "ostname mismatch" in str(caught.value)
+    assert server.received == b""
+
+
+def test_a_certificate_of_an_impostor_of_the_authority_is_refused(trusting: Egress) -> None:
+    """It names the authority that is trusted; another key has signed it."""
+    with (
+        answering(OK, tls=Authority().server_context(NAME)) as server,
+        pytest.raises(TlsError, match="certificate is not valid"),
+    ):
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"secret")
     assert server.received == b""
 
 
@@ -786,48 +674,103 @@ def test_a_certificate_of_an_unknown_authority_is_refused(server_tls: ssl.SSLCon
     assert server.received == b""
 
 
-def test_an_expired_certificate_is_refused(
-    authority: Authority, client_tls: ssl.SSLContext
-) -> None:
-    # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
-    # Then
+def test_an_expired_certificate_is_refused(authority: Authority, trusting: Egress) -> None:
     with (
         answering(OK, tls=authority.server_context(NAME, days_old=2)) as server,
         pytest.raises(TlsError, match="certificate has expired"),
     ):
-        guard.post(f"https://{NAME}:{server.port}/", {}, b"secret")
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"secret")
 
 
-def test_a_server_that_does_not_speak_tls(client_tls: ssl.SSLContext) -> None:
+def test_a_certificate_that_is_not_valid_yet_is_refused(
+    authority: Authority, trusting: Egress
+) -> None:
+    with (
+        answering(OK, tls=authority.server_context(NAME, days_old=-2)) as server,
+        pytest.raises(TlsError, match="certificate is not yet valid"),
+    ):
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"secret")
+    assert server.received == b""
+
+
+def test_a_certificate_that_vouches_for_itself_is_refused(
+    authority: Authority, trusting: Egress
+) -> None:
+    with (
+        answering(OK, tls=authority.server_context(NAME, vouched_for=False)) as server,
+        pytest.raises(TlsError, match="self-signed certificate"),
+    ):
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"secret")
+    assert server.received == b""
+
+
+def test_a_server_that_wants_a_certificate_of_ours(authority: Authority, trusting: Egress) -> None:
+    # Given: it says so only after the handshake has ended for us
+    context = authority.server_context(NAME)
+    context.verify_mode = ssl.CERT_REQUIRED
+    # Then
+    with answering(OK, tls=context) as server, pytest.raises(TlsError):
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}")
+
+
+def test_tickets_without_end_are_stopped(authority: Authority, trusting: Egress) -> None:
+    """OpenSSL takes them in by itself: what it is fed must be bounded."""
     # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
+    context = authority.server_context(NAME)
+    context.num_tickets = 3_000
+    # When
+    with answering(OK, tls=context) as server, pytest.raises(ProtocolError) as caught:
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}", deadline=UNLIMITED)
+    # Then
+    assert caught.value.code == "PROTOCOL_ERROR"
 
+
+def test_a_server_that_does_not_speak_tls(trusting: Egress) -> None:
+    # Given
     def behave(connection: socket.socket) -> None:
         connection.recv(1)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     # Then
     with RawServer(behave) as server, pytest.raises(TlsError, match="handshake failed"):
-        guard.post(f"https://{NAME}:{server.port}/", {}, b"{}")
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}")
 
 
-def test_a_reset_during_the_handshake(client_tls: ssl.SSLContext) -> None:
+def test_a_reset_during_the_handshake(trusting: Egress) -> None:
     # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
-
     def behave(connection: socket.socket) -> None:
         connection.recv(1)
         reset(connection)
 
     # Then
     with RawServer(behave) as server, pytest.raises(ConnectionLostError):
-        guard.post(f"https://{NAME}:{server.port}/", {}, b"{}")
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}")
 
 
-def test_a_handshake_that_drips_is_held_to_the_deadline(client_tls: ssl.SSLContext) -> None:
+def test_an_end_during_the_handshake(trusting: Egress) -> None:
+    # Given: all of the greeting is read, so that closing is an end and not a reset
+    def behave(connection: socket.socket) -> None:
+        connection.recv(65_536)
+
+    # Then
+    with RawServer(behave) as server, pytest.raises(TlsError, match="handshake failed"):
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}")
+
+
+def test_a_handshake_that_is_never_answered_is_held_to_the_deadline(trusting: Egress) -> None:
+    # Given
+    def behave(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        hang(server, connection)
+
+    server = RawServer(behave)
+    # Then
+    with server, pytest.raises(DeadlineError):
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}", deadline=SHORT)
+
+
+def test_a_handshake_that_drips_is_held_to_the_deadline(trusting: Egress) -> None:
     # Given: the header of a long record, then a byte of it at a time
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
 
     def behave(connection: socket.socket) -> None:
         connection.recv(65_536)
@@ -837,22 +780,20 @@ def test_a_handshake_that_drips_is_held_to_the_deadline(client_tls: ssl.SSLConte
     server = RawServer(behave)
     # Then
     with server, pytest.raises(DeadlineError):
-        guard.post(f"https://{NAME}:{server.port}/", {}, b"{}", deadline=SHORT)
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}", deadline=SHORT)
 
 
 def test_a_record_that_is_no_tls_after_the_handshake(
-    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+    server_tls: ssl.SSLContext, trusting: Egress
 ) -> None:
     # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
-
     def then(server: RawServer, connection: socket.socket) -> None:
         with socket.socket(fileno=connection.detach()) as bare:
             bare.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     # Then
     with behaving(then, tls=server_tls) as server, pytest.raises(TlsError, match="connection"):
-        guard.post(f"https://{NAME}:{server.port}/", {}, b"{}")
+        trusting.post(f"https://{NAME}:{server.port}/", {}, b"{}")
 
 
 # --- The answer ---------------------------------------------------------------------------------
@@ -913,6 +854,14 @@ def test_few_headers_are_kept_short_and_printable(local: Egress) -> None:
         (b"HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n", b""),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", b"x"),
         (
+            (
+                b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+                b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nTransfer-Encoding: chunked\r\n\r\n"
+                b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"
+            ),
+            b"x",
+        ),
+        (
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b",
             b"\x1f\x8b",
         ),
@@ -923,7 +872,7 @@ def test_bodies_of_every_framing(local: Egress, answer: bytes, body: bytes) -> N
     with answering(answer) as server:
         response = local.post(f"http://{NAME}:{server.port}/", {}, b"{}")
     # Then
-    assert (response.body, response.truncated) == (body, False)
+    assert (response.status // 100, response.body, response.truncated) == (2, body, False)
 
 
 @pytest.mark.parametrize("length", [16_383, 16_384, 16_385, 200_000])
@@ -944,41 +893,84 @@ def test_a_long_body_is_cut_at_16_kib(local: Egress, length: int, framing: str) 
     assert response.truncated is (length > 16_384)
 
 
-def test_an_endless_body_is_cut_and_the_connection_closed(local: Egress) -> None:
-    # Given
+@SECURE
+@pytest.mark.parametrize("framing", ["length", "close", "chunked"])
+def test_an_endless_body_is_cut_and_not_read_on(
+    monkeypatch: pytest.MonkeyPatch,
+    trusting: Egress,
+    server_tls: ssl.SSLContext,
+    framing: str,
+    secure: bool,
+) -> None:
+    # Given: whatever comes in is counted, also what TLS adds to it
+    taken: list[int] = []
+
+    class Counted(egress_module._Bounds):
+        def count(self, received: int) -> None:
+            taken.append(received)
+            super().count(received)
+
+    monkeypatch.setattr(egress_module, "_Bounds", Counted)
+    start, piece = {
+        "length": (b"Content-Length: 999999999999\r\n\r\n", b"x" * 65_536),
+        "close": (b"\r\n", b"x" * 65_536),
+        "chunked": (b"Transfer-Encoding: chunked\r\n\r\n", b"400\r\n%b\r\n" % (b"x" * 1024)),
+    }[framing]
+
     def then(server: RawServer, connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\n" + start)
         while True:  # ends when the client has hung up
-            connection.sendall(b"x" * 65_536)
+            connection.sendall(piece)
 
     # When
-    with behaving(then) as server:
-        response = local.post(f"http://{NAME}:{server.port}/", {}, b"{}", deadline=UNLIMITED)
+    with behaving(then, tls=server_tls if secure else None) as server:
+        response = trusting.post(
+            f"http{'s' * secure}://{NAME}:{server.port}/", {}, b"{}", deadline=UNLIMITED
+        )
     # Then
     assert (len(response.body), response.truncated) == (16_384, True)
+    assert 16_384 < sum(taken) < 160_000
 
 
 @pytest.mark.parametrize(
-    "start",
+    ("start", "piece"),
     [
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"),
+        (b"HTTP/1.1 200 ", b"O"),
+        (b"HTTP/1.1 200 OK\r\n", b"a: b\r\n"),
+        (b"HTTP/1.1 200 OK\r\na: ", b"b"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", b"a: b\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a"),
     ],
-    ids=["interim answers", "negative chunk", "trailers"],
+    ids=[
+        "100 after 100",
+        "103 after 103",
+        "status line",
+        "headers",
+        "one header",
+        "negative chunk",
+        "trailers",
+        "chunk extension",
+    ],
 )
-def test_framing_without_end_is_stopped(local: Egress, start: bytes) -> None:
+@SECURE
+def test_framing_without_end_is_stopped(
+    trusting: Egress, server_tls: ssl.SSLContext, start: bytes, piece: bytes, secure: bool
+) -> None:
     # Given
     def then(server: RawServer, connection: socket.socket) -> None:
         connection.sendall(start)
-        while True:
-            connection.sendall(
-                b"HTTP/1.1 100 Continue\r\n\r\n" if b"100" in start else b"a: b\r\n" * 9
-            )
+        while True:  # ends when the client has hung up
+            connection.sendall(piece * 500)
 
     # When
-    with behaving(then) as server, pytest.raises(ProtocolError) as caught:
-        local.post(f"http://{NAME}:{server.port}/", {}, b"{}", deadline=UNLIMITED)
+    with (
+        behaving(then, tls=server_tls if secure else None) as server,
+        pytest.raises(ProtocolError) as caught,
+    ):
+        trusting.post(f"http{'s' * secure}://{NAME}:{server.port}/", {}, b"{}", deadline=UNLIMITED)
     # Then
     assert caught.value.code == "PROTOCOL_ERROR"
 
@@ -997,11 +989,27 @@ def test_framing_without_end_is_stopped(local: Egress, start: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-7\r\nhello",
         b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nshort",
         b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n",
+        b"\x00\xff" * 50,
+        b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 99 Too small\r\n\r\n",
+        b"ICY 200 OK\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\n",
     ],
 )
-def test_an_answer_that_is_not_http_or_not_complete(local: Egress, answer: bytes) -> None:
-    with answering(answer) as server, pytest.raises(ProtocolError):
-        local.post(f"http://{NAME}:{server.port}/", {}, b"{}")
+@SECURE
+def test_an_answer_that_is_not_http_or_not_complete(
+    trusting: Egress, server_tls: ssl.SSLContext, answer: bytes, secure: bool
+) -> None:
+    with (
+        answering(answer, tls=server_tls if secure else None) as server,
+        pytest.raises(ProtocolError),
+    ):
+        trusting.post(f"http{'s' * secure}://{NAME}:{server.port}/", {}, b"{}")
 
 
 @pytest.mark.parametrize(
@@ -1035,24 +1043,67 @@ def _all_taken(connection: socket.socket) -> bool:
     return queued == b"\x00\x00\x00\x00"
 
 
-def test_a_connection_closed_without_an_answer(local: Egress) -> None:
-    with answering(b"") as server, pytest.raises(ConnectionLostError):
-        local.post(f"http://{NAME}:{server.port}/", {}, b"{}")
+@SECURE
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+def test_a_connection_closed_without_an_answer(
+    trusting: Egress, server_tls: ssl.SSLContext, answer: bytes, secure: bool
+) -> None:
+    with (
+        answering(answer, tls=server_tls if secure else None) as server,
+        pytest.raises(ConnectionLostError),
+    ):
+        trusting.post(f"http{'s' * secure}://{NAME}:{server.port}/", {}, b"{}")
 
 
-def test_an_answer_given_before_the_body_was_read_counts(local: Egress) -> None:
+@SECURE
+def test_a_connection_reset_before_the_request(trusting: Egress, secure: bool) -> None:
+    with RawServer(reset) as server, pytest.raises(ConnectionLostError):
+        trusting.post(f"http{'s' * secure}://{NAME}:{server.port}/", {}, b"x" * 20_000_000)
+
+
+def test_a_connection_reset_while_it_is_made_was_taken_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given: the first address takes connections and resets them at once
+    class Reset(socket.socket):
+        def connect(self, address: Any) -> None:
+            if address[0] == "127.0.0.2":
+                raise ConnectionResetError
+            super().connect(address)
+
+    monkeypatch.setattr(socket, "socket", Reset)
+    resolver = Resolver([["127.0.0.2"], ["127.0.0.2", "127.0.0.1"]])
+    guard = Egress(allow_loopback=True, resolver=resolver)
+    with answering(OK) as server:
+        url = f"http://{NAME}:{server.port}/"
+        # When
+        with pytest.raises(ConnectionLostError):
+            guard.post(url, {}, b"{}")
+        response = guard.post(url, {}, b"{}")
+    # Then
+    assert response.status == 200
+
+
+@SECURE
+@pytest.mark.parametrize("ends_first", [False, True], ids=["reset", "end"])
+def test_an_answer_given_before_the_body_was_read_counts(
+    trusting: Egress, server_tls: ssl.SSLContext, ends_first: bool, secure: bool
+) -> None:
     # Given: a server that answers and hangs up while the body is still being sent
     def behave(connection: socket.socket) -> None:
         connection.recv(1)
         connection.sendall(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")
-        connection.shutdown(socket.SHUT_WR)
+        if ends_first:
+            connection.shutdown(socket.SHUT_WR)
         while not _all_taken(connection):
             server.stopping.wait(0.005)
 
     # When
-    server = RawServer(behave)
+    server = RawServer(behave, tls=server_tls if secure else None)
     with server:
-        response = local.post(f"http://{NAME}:{server.port}/", {}, b"x" * 20_000_000)
+        response = trusting.post(
+            f"http{'s' * secure}://{NAME}:{server.port}/", {}, b"x" * 20_000_000
+        )
     # Then
     assert response.status == 413
 
@@ -1104,17 +1155,16 @@ def test_a_slow_answer_is_held_to_the_deadline_however_it_drips(
     then: Callable[[RawServer, socket.socket], None],
     secure: bool,
     server_tls: ssl.SSLContext,
-    client_tls: ssl.SSLContext,
+    trusting: Egress,
 ) -> None:
     # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
     scheme = "https" if secure else "http"
     # When
     with (
         behaving(then, tls=server_tls if secure else None) as server,
         pytest.raises(DeadlineError) as caught,
     ):
-        guard.post(f"{scheme}://{NAME}:{server.port}/", {}, b"{}", deadline=SHORT)
+        trusting.post(f"{scheme}://{NAME}:{server.port}/", {}, b"{}", deadline=SHORT)
     # Then
     assert caught.value.code == "TIMED_OUT"
     assert caught.value.duration_ms >= SHORT * 1000
@@ -1122,10 +1172,9 @@ def test_a_slow_answer_is_held_to_the_deadline_however_it_drips(
 
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_receiver_that_does_not_read_is_held_to_the_deadline(
-    secure: bool, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+    secure: bool, server_tls: ssl.SSLContext, trusting: Egress
 ) -> None:
     # Given
-    guard = Egress(allow_loopback=True, resolver=Resolver([["127.0.0.1"]]), ssl_context=client_tls)
     scheme = "https" if secure else "http"
 
     def behave(_: socket.socket) -> None:
@@ -1134,7 +1183,7 @@ def test_a_receiver_that_does_not_read_is_held_to_the_deadline(
     server = RawServer(behave, tls=server_tls if secure else None)
     # Then
     with server, pytest.raises(DeadlineError):
-        guard.post(f"{scheme}://{NAME}:{server.port}/", {}, b"x" * 20_000_000, deadline=SHORT)
+        trusting.post(f"{scheme}://{NAME}:{server.port}/", {}, b"x" * 20_000_000, deadline=SHORT)
 
 
 def test_a_receiver_that_reads_slowly_is_held_to_the_deadline(local: Egress) -> None:

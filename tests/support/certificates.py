@@ -41,19 +41,26 @@ class Authority:
         context.load_verify_locations(cadata=_pem(self._certificate).decode())
         return context
 
-    def server_context(self, *names: str, days_old: int = 0) -> ssl.SSLContext:
-        """Return a server's context with a certificate for these names and addresses."""
+    def server_context(
+        self, *names: str, days_old: int = 0, vouched_for: bool = True
+    ) -> ssl.SSLContext:
+        """Return a server's context with a certificate for these names and addresses.
+
+        One that is not vouched for by the authority is signed by itself.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(names[0])
+        issuer, signer = (self._name, self._key) if vouched_for else (subject, key)
         certificate = (
-            _builder(_name(names[0]), self._name, key, days_old=days_old)
+            _builder(subject, issuer, key, days_old=days_old)
             .add_extension(x509.SubjectAlternativeName([_san(name) for name in names]), False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False)
             .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False
             )
-            .sign(self._key, hashes.SHA256())
+            .sign(signer, hashes.SHA256())
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with tempfile.TemporaryDirectory() as folder:

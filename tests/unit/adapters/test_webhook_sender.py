@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -84,6 +85,8 @@ def test_a_header_that_cannot_be_sent_is_the_endpoints_fault() -> None:
     with pytest.raises(WebhookSendError) as raised:
         sender(ScriptedEgress(ValueError("a header"))).post("https://example.com", {}, b"")
     assert raised.value.code == "HEADERS_NOT_ALLOWED"
+    page = Path(__file__).parents[3] / "docs" / "webhooks.md"
+    assert f"| `{raised.value.code}` |" in page.read_text(encoding="utf-8")
 
 
 def test_a_picture_is_fetched_within_bounds() -> None:

@@ -4,8 +4,9 @@
 multicast, NAT64, 6to4 relays, site-local and other addresses that lead inside. The tables below
 are the IANA special-purpose registries in full (also the few entries that are reachable from
 anywhere: no customer's server lives there) and the blocks that other registries set apart. IPv6 is
-further confined to 2000::/3, the only space from which public addresses are given out. The answer
-is the same on every version of Python that we run on.
+further confined to 2000::/3, the only space from which public addresses are given out, and within
+it to addresses that are not ISATAP's, which stand for an IPv4 address whatever net they begin with.
+The answer is the same on every version of Python that we run on.
 """
 
 from __future__ import annotations
@@ -99,6 +100,7 @@ IPV6_SPECIAL: Final = _table(
 )
 
 _IPV6_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+_ISATAP: Final = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")  # RFC 5214, before the IPv4 address
 _LOOPBACK_V4: Final = ipaddress.IPv4Network("127.0.0.0/8")
 _LOOPBACK_V6: Final = ipaddress.IPv6Address("::1")
 
@@ -110,7 +112,11 @@ def is_public(address: IPAddress) -> bool:
     """
     if isinstance(address, ipaddress.IPv4Address):
         special = IPV4_SPECIAL
-    elif address.scope_id is not None or address not in _IPV6_GLOBAL_UNICAST:
+    elif (
+        address.scope_id is not None
+        or address not in _IPV6_GLOBAL_UNICAST
+        or address.packed[8:12] in _ISATAP
+    ):
         return False
     else:
         special = IPV6_SPECIAL

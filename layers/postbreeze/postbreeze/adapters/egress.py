@@ -10,7 +10,7 @@ service call itself, its network or its cloud. So, for each request:
   the certificate and for ``Host``. A second resolution, which could answer differently, never is;
 * redirects are not followed, proxies of the environment are not used, nothing is decompressed;
 * one deadline in wall time covers name lookup, connecting, TLS, sending and receiving, however
-  slowly the other side drips, and the number of bytes received is bounded.
+  slowly the other side drips, and the number of bytes received is bounded, TLS's own included.
 
 It is built on ``http.client``, which by itself has no redirects, retries, proxies or pools that
 would have to be switched off.
@@ -43,8 +43,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader, BytesIO, RawIOBase
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeVar, cast
 
 from postbreeze.adapters.address_rules import IPAddress, is_loopback, is_public
 from postbreeze.domain.errors import PostbreezeError
@@ -90,6 +91,8 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _HEADER_VALUE = re.compile(r"[\t -~]*", re.ASCII)
 
 logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
 
 Resolver = Callable[..., Sequence[tuple[Any, ...]]]
 """What ``socket.getaddrinfo`` is: (host, port, type=…) to rows whose last item is an address."""
@@ -439,12 +442,9 @@ class Egress:
             checked = check_url(url, allow_loopback=self._allow_loopback)
             addresses = self._resolve(checked, bounds)
             self._vet(checked, addresses)
-            with (
-                _connect(checked, addresses, bounds) as plain,
-                self._secure(plain, checked, bounds) as connected,
-            ):
-                connection = _Connection(_Channel(connected, bounds), checked)
-                return _converse(connection, method, headers, body, intake)
+            with _connect(checked, addresses, bounds) as connected:
+                channel = self._channel(connected, checked, bounds)
+                return _converse(channel, checked, method, headers, body, intake)
         except EgressError as error:
             error.duration_ms = _milliseconds_since(started)
             raise
@@ -489,13 +489,12 @@ class Egress:
             if not local and not (checked.ordinary and is_public(address)):
                 raise _blocked()
 
-    def _secure(self, plain: socket.socket, checked: CheckedUrl, bounds: _Bounds) -> socket.socket:
-        """Return the socket to talk through; takes over the plain one."""
+    def _channel(self, connected: socket.socket, checked: CheckedUrl, bounds: _Bounds) -> _Channel:
+        """Return what to talk through, after the handshake where there is one."""
         if not checked.secure:
-            return plain
-        plain.settimeout(bounds.seconds_left())  # OpenSSL holds the whole handshake to it
+            return _Channel(connected, bounds)
         try:
-            return self._tls().wrap_socket(plain, server_hostname=checked.host)
+            return _TlsChannel(connected, bounds, self._tls(), checked.host)
         except TimeoutError as error:
             raise _too_slow() from error
         except ssl.SSLCertVerificationError as error:
@@ -575,6 +574,8 @@ class _Channel:
     def __init__(self, connected: socket.socket, bounds: _Bounds) -> None:
         self._socket = connected
         self._bounds = bounds
+        self.ended = False
+        """Whether the end of what the other side sends has been seen."""
 
     def sendall(self, data: ReadableBuffer) -> None:
         view = memoryview(data).cast("B")
@@ -595,6 +596,60 @@ class _Channel:
         """Do nothing: whoever opened the socket closes it, after the answer has been read."""
 
 
+class _TlsChannel(_Channel):
+    """The same with TLS, whose records pass through memory on their way to and from OpenSSL.
+
+    If it read from the socket itself it would read on, uncounted and past any time-out, as long
+    as the other side sends records that are not data, such as session tickets.
+    """
+
+    def __init__(
+        self, connected: socket.socket, bounds: _Bounds, context: ssl.SSLContext, host: str
+    ) -> None:
+        super().__init__(connected, bounds)
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        self._run(self._tls.do_handshake)
+
+    def sendall(self, data: ReadableBuffer) -> None:
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), _CHUNK):
+            self._run(partial(self._tls.write, view[start : start + _CHUNK]))
+
+    def receive_into(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        try:
+            data = self._run(partial(self._tls.read, len(view)))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return 0  # many servers end without the farewell that TLS asks for
+        view[: len(data)] = data
+        return len(data)
+
+    def _run(self, step: Callable[[], _Result]) -> _Result:
+        """Take a step, as often as it wants more of what the other side sends."""
+        while True:
+            try:
+                result = step()
+            except ssl.SSLWantReadError:
+                super().sendall(self._outgoing.read())
+                self._feed()
+            except ssl.SSLError:
+                with suppress(OSError, EgressError):
+                    super().sendall(self._outgoing.read())  # the alert that says why
+                raise
+            else:
+                super().sendall(self._outgoing.read())
+                return result
+
+    def _feed(self) -> None:
+        piece = bytearray(_CHUNK)
+        if received := super().receive_into(piece):
+            self._incoming.write(memoryview(piece)[:received])
+        else:
+            self._incoming.write_eof()
+
+
 class _Reader(RawIOBase):
     """The receiving half of a channel as a raw stream."""
 
@@ -606,15 +661,28 @@ class _Reader(RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        return self._channel.receive_into(buffer)
+        received = self._channel.receive_into(buffer)
+        self._channel.ended = received == 0
+        return received
+
+
+class _Answer(http.client.HTTPResponse):
+    """The final answer; ``http.client`` by itself passes over no other interim one than 100."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status < 200 and self.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self.headers = cast("http.client.HTTPMessage", None)  # what lets it begin again
+            super().begin()
 
 
 class _Connection(http.client.HTTPConnection):
     """An HTTP connection over a channel that is open already."""
 
+    response_class = _Answer
+
     def __init__(self, channel: _Channel, checked: CheckedUrl) -> None:
         super().__init__(checked.host, checked.port)
-        self.checked = checked
         self.sock = cast("socket.socket", channel)
 
     def connect(self) -> None:
@@ -655,6 +723,7 @@ def _host(
 def _connect(checked: CheckedUrl, addresses: Sequence[IPAddress], bounds: _Bounds) -> socket.socket:
     """Return a connection to the first address that takes one; no lookup happens here."""
     candidates = addresses[:_MAX_ADDRESSES]
+    failure: EgressError = ConnectError("No connection could be made to the host.")
     for position, address in enumerate(candidates):
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         # A silent address may use up only its share, so that the others get a chance.
@@ -668,23 +737,26 @@ def _connect(checked: CheckedUrl, addresses: Sequence[IPAddress], bounds: _Bound
             attempt.connect((str(address), checked.port))
             # Headers and body are two writes; the second must not wait for the first one's ACK.
             attempt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:
+        except OSError as error:
             attempt.close()
+            if isinstance(error, ConnectionResetError):  # a refusal is another error: it was taken
+                failure = ConnectionLostError("The connection was lost before the request.")
         else:
             return attempt
     bounds.seconds_left()
-    raise ConnectError("No connection could be made to the host.")
+    raise failure
 
 
 def _converse(
-    connection: _Connection,
+    channel: _Channel,
+    checked: CheckedUrl,
     method: str,
     headers: Mapping[str, str],
     body: bytes | None,
     intake: _Intake,
 ) -> _Reply:
     """Send the request and read the answer."""
-    checked = connection.checked
+    connection = _Connection(channel, checked)
     connection.putrequest(method, checked.target, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", checked.host_header)
     connection.putheader("Connection", "close")
@@ -695,10 +767,11 @@ def _converse(
         connection.putheader("Content-Length", str(len(body)))
     try:
         # A server may answer and hang up before it has read everything; the answer counts.
-        with suppress(BrokenPipeError):
+        with suppress(BrokenPipeError, ConnectionResetError):
             connection.endheaders(body)
-        response = connection.getresponse()
-        with response:
+        with connection.getresponse() as response:
+            if channel.ended:
+                raise _cut_short()  # http.client takes what there is of the headers for all
             received = {name.lower(): _printable(value) for name, value in response.getheaders()}
             if intake.check is not None:
                 intake.check(response.status, received)
@@ -706,7 +779,7 @@ def _converse(
             into = content if intake.into is None else intake.into
             count = _receive(response, into, intake.limit)
             if count <= intake.limit and response.length:
-                raise ProtocolError("The answer broke off before its end.")
+                raise _cut_short()
     except TimeoutError as error:
         raise _too_slow() from error
     except ssl.SSLError as error:
@@ -742,6 +815,10 @@ def _milliseconds_since(started: float) -> int:
 
 def _too_slow() -> DeadlineError:
     return DeadlineError("The request was not finished in time.")
+
+
+def _cut_short() -> ProtocolError:
+    return ProtocolError("The answer broke off before its end.")
 
 
 def _too_large(max_bytes: int) -> ResponseTooLargeError:
