@@ -37,6 +37,9 @@ WATCHED = 2
 REST_SECONDS = 900.0
 """More than three leases of a claim; a machine with nothing else to do needs a quarter of it."""
 
+LAPS = 3
+"""How often a cell is played at most: on a busy machine another may do what was to be harmed."""
+
 SWEEP_SECONDS = 15.0
 """The reconciler also runs so often, beside its every minute: two copies meet now and then."""
 
@@ -161,23 +164,27 @@ def test_every_call_may_fail_in_every_way(
         unharmed, called = _watched(cells, numbers)
         publishing = [row for row in called if row.story is Story.PUBLISH]
         rows = [*publishing, *REPAIRS, *(row for row in called if row.story is Story.CANCEL)]
-        # When each of these calls, and each repair, meets each fault, for a post of its own
-        matrix: dict[tuple[Row, Kind], Cell] = {
-            (row, kind): _cell(row, kind, next(numbers), order)
-            for order, row in enumerate(rows)
-            for kind in COLUMNS
-            if reason_against(row, kind) is None
-        }
+        wanted: list[tuple[Row, Kind]] = [
+            (row, kind) for row in rows for kind in COLUMNS if reason_against(row, kind) is None
+        ]
         listings = [
             Harm(spot=replace(spot, nth=nth), kind=kind)
             for spot in _listings(stack, faults)
             for nth, kind in enumerate(LISTING_FAULTS, 1)
         ]
         faults.arm("", *listings)
-        everyone = [*unharmed, *matrix.values()]
+        matrix: dict[tuple[Row, Kind], Cell] = {}
+        missed: list[Cell] = []
         with _swept(stack), ThreadPoolExecutor(CLIENTS) as clients:
-            list(clients.map(cells.prepare_and_play, matrix.values()))
-            _wait_for_rest(stack, everyone)
+            # When each of these calls, and each repair, meets each fault, for a post of its own
+            for _ in range(LAPS):
+                missed += [matrix[each] for each in wanted if each in matrix]
+                begun = {each: _cell(*each, next(numbers), rows.index(each[0])) for each in wanted}
+                matrix |= begun
+                list(clients.map(cells.prepare_and_play, begun.values()))
+                _wait_for_rest(stack, [*unharmed, *begun.values()])
+                wanted = [each for each in wanted if not matrix[each].is_met]
+            everyone = [*unharmed, *missed, *matrix.values()]
             # And what was lost arrives after all, and every message and fire comes once more
             late, again = list(faults.late), list(faults.messages)
             list(clients.map(lambda request: request.send(), [*late, *again]))
@@ -192,7 +199,7 @@ def test_every_call_may_fail_in_every_way(
                 for cell, post in zip(everyone, shown, strict=True)
             }
     for cell in matrix.values():
-        found[cell.name] += [f"{harm.spot} was not met" for harm in cell.harms if not harm.hits]
+        found[cell.name] += [] if cell.is_met else ["its fault was not met"]
     unmet = [harm.spot for harm in listings if not harm.hits]
     TABLE.parent.mkdir(parents=True, exist_ok=True)
     TABLE.write_text("\n".join(_table(rows, matrix, found)) + "\n", "utf-8")
@@ -201,7 +208,7 @@ def test_every_call_may_fail_in_every_way(
         for (row, kind), cell in matrix.items()
         if found[cell.name]
     }
-    wrong |= {cell.name: found[cell.name] for cell in unharmed if found[cell.name]}
+    wrong |= {cell.name: found[cell.name] for cell in (*unharmed, *missed) if found[cell.name]}
     record_property(
         "told",
         f"deployed faults: {len(rows)} calls, {len(matrix)} cells, "

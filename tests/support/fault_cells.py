@@ -85,6 +85,11 @@ class Cell:
         return f"cell-{self.number}.test"
 
     @property
+    def is_met(self) -> bool:
+        """Whether all that was to go wrong has."""
+        return all(harm.hits for harm in self.harms)
+
+    @property
     def text(self) -> str:
         """What its post says."""
         return f"Written by {self.name}."
