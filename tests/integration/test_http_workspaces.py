@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from postbreeze.domain import ids
-from postbreeze.domain.access import Role, Workspace
+from postbreeze.domain.access import ApiKey, Role, Workspace
 from postbreeze.domain.post import AccountStatus
 from tests.support.builders import a_member, an_id
 from tests.support.fakes import START
@@ -51,10 +51,14 @@ def joined(api: Api, key: str, role: Role = Role.EDITOR, created_at: datetime = 
 
 
 def owner_of(api: Api, key: str) -> str:
+    return stored(api, key).owner_user_id
+
+
+def stored(api: Api, key: str) -> ApiKey:
     (found,) = [
         each for each in api.world.workspaces._keys.values() if each.hint.endswith(key[-4:])
     ]
-    return found.owner_user_id
+    return found
 
 
 def scoped(api: Api, *workspace_ids: str) -> str:
@@ -181,6 +185,21 @@ def test_a_workspace_outside_the_allow_list_is_forbidden_whether_it_exists_or_no
         # Then nothing but the key was looked at
         assert set(api.world.workspaces.calls - before) == {"admit"}
     assert all(answer == answers[0] for answer in answers)
+
+
+def test_a_key_that_was_revoked_reads_nothing(api: Api) -> None:
+    # Given
+    key = stored(api, api.keys[Role.OWNER])
+    revoked = replace(key, revoked_at=START, revision=2)
+    api.world.workspaces.replace_key(revoked, expected_revision=1)
+    # Then
+    for path in (
+        "/workspaces",
+        f"/workspaces/{api.workspace_id}",
+        "/social-accounts",
+        f"/social-accounts/{api.accounts[0]}",
+    ):
+        assert_refused(api.call("GET", path), 401, "UNAUTHORIZED")
 
 
 def test_a_workspace_of_others_is_not_there(api: Api) -> None:

@@ -25,6 +25,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import _lru_cache_wrapper
+from itertools import chain
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -36,7 +37,11 @@ MAP = "POSTBREEZE_MUTATION_MAP"
 MUTANTS = "POSTBREEZE_MUTANTS"
 VERDICTS = "POSTBREEZE_MUTATION_VERDICTS"
 TESTS = ("tests/unit/domain", "tests/unit/operations", "tests/unit/webhooks")
-MORE_TESTS = ("tests/properties/test_backoff.py", "tests/properties/test_signature.py")
+MORE_TESTS = (
+    "tests/properties/test_backoff.py",
+    "tests/properties/test_signature.py",
+    "tests/integration/test_http_workspaces.py",
+)
 PACKAGE = Path("layers/postbreeze/postbreeze").resolve()
 THIRD_PARTIES = ("hypothesis.strategies", "standardwebhooks", "coverage", "zoneinfo")
 
@@ -153,6 +158,7 @@ class _Judge:
         self._items: dict[str, pytest.Item] = {}
         self._functions: dict[tuple[str, str, int], list[FunctionType]] = {}
         self._killers: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self._ran = _lines_run(lines)
 
     def all(self, mutants: list[Mutant]) -> None:
         """Judge those in functions, then those for which modules must be imported anew."""
@@ -227,18 +233,31 @@ class _Judge:
 
     def _tests(self, mutant: Mutant) -> list[str]:
         """Return the tests that may notice a mutant: those that noticed its like, then by time."""
-        lines = self._lines.get(mutant["module"], {})
-        if self._is_in_a_function(mutant):
-            running = set(lines[str(mutant["line"])])
-            candidates = running
-        else:
-            running = {test for tests in lines.values() for test in tests if test}
-            candidates = set(self._seconds)
         killers = self._killers[mutant["module"], mutant["function"]]
-        return sorted(
-            candidates,
-            key=lambda test: (-killers[test], test not in running, self._seconds[test]),
+        if not self._is_in_a_function(mutant):
+            return list(self._seconds)
+        running = self._lines[mutant["module"]][str(mutant["line"])]
+        return sorted(running, key=lambda test: (-killers[test], self._seconds[test]))
+
+    def _files(self, mutant: Mutant) -> list[str]:
+        """Return all files of tests: those that noticed its like, then by what they are about."""
+        module = mutant["module"]
+        noticed = Counter(
+            _file(test)
+            for (there, _), killers in self._killers.items()
+            if there == module
+            for test in killers.elements()
         )
+        return sorted(
+            dict.fromkeys(map(_file, self._seconds)),
+            key=lambda file: (-noticed[file], -self._share(file, module)),
+        )
+
+    def _share(self, file: str, module: str) -> float:
+        """Return how much a file of tests is about a module: which part of what it runs."""
+        ran = self._ran.get(file)
+        # One that only looks at figures runs nothing, and takes no time.
+        return 1.0 if ran is None else ran[module] / ran.total()
 
     def _with_its_function_changed(self, mutant: Mutant) -> dict[str, Any]:
         file = str(PACKAGE / mutant["module"])
@@ -266,10 +285,8 @@ class _Judge:
         name = "postbreeze." + mutant["module"].removesuffix(".py").replace("/", ".")
         name = name.removesuffix(".__init__")
         sys.meta_path.insert(0, _Finder(name, mutant["source"]))
-        wanted = self._tests(mutant)
-        files = list(dict.fromkeys(test.partition("::")[0] for test in wanted))
         ran = 0
-        for file in files:
+        for file in self._files(mutant):
             try:
                 items = _collect(self._session, file)
             except (pytest.UsageError, pytest.Collector.CollectError):
@@ -281,6 +298,19 @@ class _Judge:
                 return verdict
             ran += verdict["tests"]
         return {"verdict": "survived", "tests": ran}
+
+
+def _file(test: str) -> str:
+    return test.partition("::")[0]
+
+
+def _lines_run(lines: Lines) -> dict[str, Counter[str]]:
+    """Count for each file of tests the lines of each module that its tests run."""
+    ran: dict[str, Counter[str]] = defaultdict(Counter)
+    for module, tests in lines.items():
+        for test in chain.from_iterable(tests.values()):
+            ran[_file(test)][module] += 1
+    return dict(ran)
 
 
 def _verdict(tests: list[pytest.Item]) -> dict[str, Any]:

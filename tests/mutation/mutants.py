@@ -131,7 +131,8 @@ def _is_silent(node: Node, inside: Node | None) -> bool:
         case "classdef":
             return "Protocol" in _bases(node)
         case "expr_stmt":
-            return _code(node.children[0]) == "__all__" or _is_typing(node)
+            is_declared = _code(node.children[0]) == "__all__" or _is_bare(node)
+            return is_declared or _is_typing(node)
         case "atom_expr":
             return _LOGS.match(_code(node)) is not None
     return False
@@ -144,6 +145,12 @@ def _code(node: Node) -> str:
 def _bases(classdef: Node) -> str:
     bases = classdef.get_super_arglist()
     return str(bases.get_code()) if bases is not None else ""
+
+
+def _is_bare(statement: Node) -> bool:
+    """Tell a name that gets a type and no value."""
+    told = statement.children[1]
+    return told.type == "annassign" and len(told.children) == 2
 
 
 def _is_typing(statement: Node) -> bool:

@@ -23,43 +23,6 @@ EXPLAINED = Path("tests/mutation/explained.toml")
 COPIED = ("layers", "tests", "docs", "functions", "local", "events", "requirements")
 COPIED_FILES = ("pyproject.toml", "template.yaml", "README.md", "Makefile")
 
-FINISHED = (
-    "domain/access.py",
-    "domain/disconnection.py",
-    "domain/documents.py",
-    "domain/events.py",
-    "domain/lifecycle/arming.py",
-    "domain/lifecycle/basics.py",
-    "domain/lifecycle/cancelling.py",
-    "domain/lifecycle/creating.py",
-    "domain/listing.py",
-    "domain/media.py",
-    "domain/post.py",
-    "domain/webhook.py",
-    "operations/administer/checks.py",
-    "operations/administer/keys.py",
-    "operations/answers.py",
-    "operations/arm.py",
-    "operations/cancel.py",
-    "operations/conclude.py",
-    "operations/create.py",
-    "operations/cursors.py",
-    "operations/delete.py",
-    "operations/effects.py",
-    "operations/fan_out.py",
-    "operations/gate.py",
-    "operations/media/add.py",
-    "operations/platform_port.py",
-    "operations/races.py",
-    "operations/read.py",
-    "operations/retry.py",
-    "operations/schedule.py",
-    "operations/start.py",
-    "webhooks/backoff.py",
-    "webhooks/envelope.py",
-)
-"""Modules in whose functions every mutant has been tried, and every survivor is explained."""
-
 Key = tuple[str, str, str, str]
 Verdict = Mapping[str, Any]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
 
-from postbreeze.domain.access import AUTHORS, EDITORS, READERS, Role
+from postbreeze.domain.access import AUTHORS, EDITORS, READERS, ApiKey, Role
 from tests.support.builders import a_key
 from tests.support.fakes import START
 
@@ -46,3 +47,9 @@ def test_a_scoped_key_reaches_its_allow_list_only(
 def test_roles_may_do_what_the_contract_says() -> None:
     assert {Role.OWNER, Role.ADMIN, Role.EDITOR} == EDITORS
     assert set(Role) == AUTHORS == READERS
+
+
+def test_a_key_that_was_minted_before_there_were_cursors_has_no_secret_for_them() -> None:
+    fields = {each.name: getattr(a_key(), each.name) for each in dataclasses.fields(ApiKey)}
+    del fields["cursor_secret"]
+    assert ApiKey(**fields).cursor_secret == b""

@@ -113,3 +113,10 @@ def test_only_the_latest_former_spots_are_kept() -> None:
     assert [former.until for former in post.former_spots] == [
         START + number * SECOND for number in range(2, MOST_FORMER_SPOTS + 2)
     ]
+
+
+@pytest.mark.parametrize("part", Part)
+def test_a_post_that_was_shown_does_not_come_after_itself(part: Part) -> None:
+    spot = Spot(part=part, key=f"{timestamp(LATER)}#{an_id(ids.POST)}")
+    assert not spot < spot  # noqa: PLR0124  # what a page begins after is not on it
+    assert spot <= spot  # noqa: PLR0124

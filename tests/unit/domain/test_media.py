@@ -272,6 +272,17 @@ def test_a_post_needs_assets_while_it_is_still_to_go_out(status: PostStatus) -> 
     assert needed_assets(None) == frozenset()
 
 
+@pytest.mark.parametrize(
+    "status", [PostStatus.NEEDS_APPROVAL, PostStatus.SCHEDULED, PostStatus.PUBLISHING]
+)
+def test_a_post_that_has_not_ended_needs_its_assets_whatever_became_of_its_targets(
+    status: PostStatus,
+) -> None:
+    asset = an_asset()
+    post = a_post(status, (TargetStatus.FAILED,), media=shown(asset))
+    assert needed_assets(post) == {asset.id}
+
+
 @pytest.mark.parametrize("status", [TargetStatus.SCHEDULED, TargetStatus.PUBLISHING])
 def test_a_target_on_its_way_needs_its_media_whatever_the_post(status: TargetStatus) -> None:
     asset = an_asset()

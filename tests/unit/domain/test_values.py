@@ -4,18 +4,45 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from postbreeze.domain.changes import Announcement, Change, change
+from postbreeze.domain.disconnection import Disconnection
 from postbreeze.domain.errors import (
     Detail,
+    MediaInUseError,
+    NothingToRetryError,
+    PlanLimitError,
+    PlatformRejectedError,
     PlatformRetriableError,
+    PlatformRuleError,
+    PostbreezeError,
     PostNotCancelableError,
     PreconditionFailedError,
+    RateLimitedError,
+    StillDisconnectingError,
     ValidationError,
 )
 from postbreeze.domain.events import EventType
 from postbreeze.domain.post import Post, TargetStatus
-from tests.support.builders import a_post
+from postbreeze.operations.ports import AnswerExistsError, WebhookSendError
+from tests.support.builders import (
+    USER_ID,
+    WORKSPACE_ID,
+    a_delivery,
+    a_key,
+    a_member,
+    a_post,
+    a_target,
+    a_workspace,
+    an_account,
+    an_answer,
+    an_asset,
+    an_endpoint,
+    an_event,
+)
 from tests.support.fakes import START
 
 LATER = START + timedelta(minutes=1)
@@ -61,6 +88,15 @@ def test_the_posts_own_row_can_be_written_although_it_does_not_differ() -> None:
     made = change(post, failing(post, 0), now=LATER, actor="me", touch_post=True)
     # Then
     assert [write.row.id for write in made.writes] == [post.id, post.targets[0].id]
+
+
+def test_the_posts_own_row_is_written_where_its_targets_change_places() -> None:
+    # Given
+    post = a_post()
+    # When
+    made = change(post, replace(post, targets=post.targets[::-1]), now=LATER, actor="me")
+    # Then
+    assert [write.row.id for write in made.writes] == [post.id]
 
 
 def test_a_change_of_nothing_is_empty() -> None:
@@ -127,3 +163,64 @@ def test_errors_carry_what_their_answers_need() -> None:
     error = PlatformRetriableError("BUSY", "Busy.", retry_after=3)
     assert (error.code, error.message) == ("BUSY", "Busy.")
     assert error.retry_after == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValidationError.of("a.b", "is wrong"), "a.b: is wrong"),
+        (PlatformRuleError([Detail("a", "x"), Detail("b", "y")]), "a: x; b: y"),
+        (RateLimitedError(250), "Ask again in 250 ms."),
+        (PlanLimitError(limit=3, current=4), "The workspace has had 4 of 3 posts this month."),
+        (PostNotCancelableError("DRAFT"), "A post that is DRAFT has nothing left to cancel."),
+        (NothingToRetryError("DRAFT"), "It is DRAFT."),
+        (MediaInUseError(["post_1", "post_2"]), "needed by post_1, post_2"),
+        (PreconditionFailedError(7), "The post is at version 7."),
+        (
+            StillDisconnectingError(),
+            "What the account had scheduled is still being cancelled; try again in two minutes.",
+        ),
+        (PlatformRejectedError("REFUSED", "The platform says no."), "The platform says no."),
+        (WebhookSendError("TIMED_OUT", "No answer came."), "No answer came."),
+        (AnswerExistsError(an_answer()), "the idempotency key is taken"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_errors_say_what_logs_and_people_are_to_read(error: PostbreezeError, said: str) -> None:
+    assert str(error) == said
+
+
+def test_a_request_that_took_no_time_says_so_by_itself() -> None:
+    assert WebhookSendError("TIMED_OUT", "No answer came.").duration_ms == 0
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        a_workspace(),
+        a_member(),
+        a_key(),
+        an_account(),
+        an_asset(),
+        a_post(),
+        a_target(),
+        an_event(),
+        an_endpoint(),
+        a_delivery(),
+        Disconnection(
+            account_id=an_account().id,
+            workspace_id=WORKSPACE_ID,
+            actor=USER_ID,
+            disconnected_at=START,
+            due_at=START,
+        ),
+    ],
+    ids=lambda row: type(row).__name__,
+)
+def test_every_row_begins_at_its_first_revision(row: Any) -> None:
+    assert row.revision == 1
+
+
+def test_rows_that_leave_things_out_mean_what_they_always_meant() -> None:
+    post = a_post()
+    assert (post.created_via_api, post.created_via_flat_shape) == (True, False)

@@ -287,3 +287,15 @@ def test_a_password_has_from_one_to_512_characters(
     for password in ("", "a" * (MOST_CREDENTIAL + 1)):
         with pytest.raises(ValidationError):
             connect(operator, workspace_id, password)
+
+
+def test_an_identifier_is_as_long_as_the_longest_and_no_longer(
+    operator: FakeOperator, workspace_id: str
+) -> None:
+    # Given a DID that is longer than any name may be
+    longest = "did:web:".ljust(512, "a")
+    # Then
+    account = operator.accounts.connect_bluesky(workspace_id, longest, PASSWORD, sign_in=None)
+    assert account.external_account_id == longest
+    with pytest.raises(ValidationError, match="identifier"):
+        operator.accounts.connect_bluesky(workspace_id, longest + "a", PASSWORD, sign_in=None)

@@ -198,6 +198,10 @@ def test_an_endpoint_is_found_in_its_own_workspace_only(
         operator.endpoints.deliveries(other, endpoint.id, 1)
     with pytest.raises(NotFoundError):
         operator.endpoints.list(an_id(ids.WORKSPACE))
+    with pytest.raises(NotFoundError):
+        operator.endpoints.add(an_id(ids.WORKSPACE), URL, ["*"])
+    with pytest.raises(ValidationError, match="workspace"):
+        operator.endpoints.deliveries("ws_1", endpoint.id, 1)
     with pytest.raises(ValidationError, match="endpoint"):
         operator.endpoints.disable(other, "wh_1")
 

@@ -32,15 +32,25 @@ def test_a_post_is_shown_with_its_timeline_and_its_timer() -> None:
     assert view.schedules == {post.workflow_id: True}
 
 
-def test_the_last_timer_of_a_cancelled_post_is_looked_for() -> None:
+@pytest.mark.parametrize("generation", [1, 3])
+def test_the_last_timer_of_a_cancelled_post_is_looked_for(generation: int) -> None:
     # Given
     operator = FakeOperator()
-    post = replace(a_post(PostStatus.CANCELED), generation=3, workflow_id=None)
+    post = replace(a_post(PostStatus.CANCELED), generation=generation, workflow_id=None)
     operator.world.posts.commit(added(post))
     # When
     view = operator.posts.show(post.id)
     # Then
-    assert view.schedules == {f"{post.id}-3": False}
+    assert view.schedules == {f"{post.id}-{generation}": False}
+
+
+def test_the_timer_that_a_post_is_to_get_next_is_looked_for() -> None:
+    # Given a post whose timer nobody may have set yet
+    operator = FakeOperator()
+    post = replace(a_post(pending=True), generation=2, pending_workflow_id="next")
+    operator.world.posts.commit(added(post))
+    # Then
+    assert operator.posts.show(post.id).schedules == {"next": False}
 
 
 def test_a_deleted_draft_is_shown_and_never_had_a_timer() -> None:

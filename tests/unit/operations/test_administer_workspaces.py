@@ -147,7 +147,8 @@ def test_a_limit_is_set_and_taken_away() -> None:
     changed = replace(made, updated_at=operator.world.clock.now())
     assert operator.workspaces.limit(made.id, 0) == replace(changed, post_limit=0, revision=2)
     assert operator.workspaces.limit(made.id, 7).post_limit == 7
-    assert operator.workspaces.limit(made.id, None) == replace(changed, revision=4)
+    assert operator.workspaces.limit(made.id, 1_000_000_000).post_limit == 1_000_000_000
+    assert operator.workspaces.limit(made.id, None) == replace(changed, revision=5)
 
 
 @pytest.mark.parametrize("posts", [-1, 1_000_000_001])
@@ -199,3 +200,14 @@ def test_a_reason_has_at_most_500_characters() -> None:
     assert operator.workspaces.hold(made.id, longest).hold_reason == longest
     with pytest.raises(ValidationError):
         operator.workspaces.hold(made.id, longest + "a")
+
+
+def test_the_reason_of_a_hold_goes_with_it() -> None:
+    # Given
+    operator = FakeOperator()
+    made = operator.workspaces.create("a")
+    operator.workspaces.hold(made.id, "unpaid")
+    # When
+    released = operator.workspaces.release(made.id)
+    # Then
+    assert (released.held_at, released.hold_reason) == (None, None)

@@ -480,6 +480,18 @@ def test_a_repeated_cancel_is_refused_once_its_post_is_on_the_clock_again(core: 
     assert wish.now.status is PostStatus.PUBLISHED
 
 
+@pytest.mark.parametrize("status", ["PUBLISHING", "PUBLISHED"])
+def test_a_repeated_cancel_is_refused_once_a_target_of_it_goes_out(core: Core, status: str) -> None:
+    # Given a cancel, a reschedule after it, and a target that is, or is becoming, public
+    wish = cancelling(core)
+    wish(idempotency=KEY)
+    core.schedule(wish.post.id, again=True)
+    core.has(wish.now, status, "FAILED")
+    # When / Then
+    with pytest.raises(IdempotencyKeyReusedError):
+        wish(idempotency=KEY)
+
+
 def test_a_repeated_cancel_is_answered_again_as_long_as_it_holds(core: Core) -> None:
     # Given
     wish = cancelling(core)
@@ -558,3 +570,38 @@ def test_nothing_is_refused_because_a_post_was_read_by_halves(core: Core) -> Non
     answer = core.schedule(post.id)
     # Then
     assert answer.body["status"] == "SCHEDULED"
+
+
+def test_a_dry_run_tells_nothing_of_a_post_that_was_read_by_halves(core: Core) -> None:
+    # Given a post one of whose targets was cancelled a moment ago
+    post = core.created()
+    core.cancel(post.id, target_ids=(post.targets[0].id,))
+    told = core.cancel(post.id, dry_run=True)
+    half_read(core, post)
+    # When / Then
+    assert core.cancel(post.id, dry_run=True) == told
+
+
+def test_what_changes_nothing_is_not_committed(core: Core) -> None:
+    # Given
+    wish = cancelling(core)
+    wish()
+    calls = core.recorded()
+    # When
+    assert wish().status == 200
+    # Then
+    assert "posts.commit" not in calls
+
+
+@pytest.mark.parametrize("stage", [deleting, cancelling, retrying, retrying_a_comment])
+def test_an_answer_that_is_kept_with_its_change_is_not_written_again(
+    core: Core, stage: Any
+) -> None:
+    # Given
+    wish = stage(core)
+    calls = core.recorded()
+    # When
+    wish(idempotency=KEY)
+    # Then
+    assert calls.count("posts.commit") == 1
+    assert "posts.complete" not in calls

@@ -488,3 +488,13 @@ def test_a_repeated_request_needs_a_key_that_reaches_the_workspace_still(core: C
     # When / Then
     with pytest.raises(NotFoundError):
         core.create(key="editor", idempotency=KEY)
+
+
+def test_a_post_that_was_just_made_is_not_read_to_be_armed(core: Core) -> None:
+    # Given
+    calls = core.recorded()
+    # When
+    core.create()
+    # Then
+    assert "posts.read" not in calls
+    assert calls.count("posts.commit") == 2

@@ -157,6 +157,13 @@ def test_nobody_learns_of_an_account_out_of_reach(core: Core) -> None:
         disconnect_it(core, "nobody")
 
 
+def test_of_an_account_that_nobody_knows_nothing_more_is_asked(core: Core) -> None:
+    calls = core.recorded()
+    with pytest.raises(NotFoundError):
+        disconnect_it(core, account_id=numbered("soc", 99))
+    assert calls == ["directory.admit", "directory.workspace_of_account"]
+
+
 def test_an_account_that_vanishes_meanwhile_is_not_found(core: Core) -> None:
     core.before("directory.member_and_accounts", lambda: core.directory._accounts.pop(ACCOUNT))
     with pytest.raises(NotFoundError):
@@ -320,6 +327,34 @@ def test_an_outage_leaves_all_to_the_reconciler(core: Core) -> None:
     # Then
     assert left(core) == 0
     assert {core.post(post.id).status for post in posts} == {PostStatus.CANCELED}
+
+
+def cancelled(core: Core) -> None:
+    """Have the next post cancelled as it should be."""
+
+
+def unreadable(core: Core) -> None:
+    """Have the next post be one that cannot be read."""
+    core.fails("posts.read", ValueError("unreadable"))
+
+
+@pytest.mark.parametrize("first", [cancelled, unreadable])
+def test_outages_are_counted_from_the_last_post_that_had_none(
+    core: Core, first: Callable[[Core], None]
+) -> None:
+    # Given an outage, a post that has none, and then nothing but outages
+    created(core, 2 * MOST_OUTAGES + 2)
+    core.drain_messages()
+    core.fails("posts.read", UnavailableError("down"))
+    down = [UnavailableError("down")] * (MOST_OUTAGES + 1)
+    core.before("posts.read", lambda: None)
+    core.before("posts.read", lambda: first(core))
+    core.before("posts.read", lambda: core.fails("posts.read", *down))
+    calls = core.recorded()
+    # When
+    disconnect_it(core)
+    # Then
+    assert calls.count("posts.read") == 2 + MOST_OUTAGES
 
 
 def test_two_at_the_same_work_do_it_once(core: Core) -> None:

@@ -196,6 +196,34 @@ def test_an_edit_has_room_in_one_transaction_or_is_refused(
     core.check(at_rest=False)
 
 
+def test_all_that_an_edit_concerns_has_to_have_room(core: Core) -> None:
+    # Given a draft, two of whose fifty targets stay as they are
+    for number in range(100, 200):
+        core.add_account(number)
+    draft = core.created(targets_of=targets_on(*range(100, 150)), scheduled_for=None)
+    wanted = targets_on(100, 101, *range(150, 198))
+    # When / Then
+    with pytest.raises(ValidationError):
+        core.edit(draft.id, core.a_draft(targets_of=wanted, scheduled_for=None))
+    # Given a scheduled post, for which the media have to be there too
+    asset = Desk(core).ready()
+    post = core.created(targets_of=targets_on(*range(100, 150)))
+    wanted = targets_on(*range(150, 197))
+    # When / Then
+    with pytest.raises(ValidationError):
+        core.edit(post.id, core.a_draft(targets_of=wanted, media_ids=(asset.id,)))
+    core.edit(post.id, core.a_draft(targets_of=wanted))
+
+
+def test_a_caption_that_an_edit_does_not_name_stays(core: Core) -> None:
+    # Given
+    post = core.created(2)
+    # When
+    body = core.edit(post.id, core.a_draft(2, caption=None)).body
+    # Then
+    assert body["caption"] == post.caption
+
+
 def test_a_post_that_cannot_be_edited_is_told_so_before_anything_is_said_of_the_draft(
     core: Core,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,7 +29,7 @@ from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
 from postbreeze.operations.races import MOST_RACES, decide
 from tests.support.builders import LATER, a_post, added, an_event
 from tests.support.core import A_SECOND, Core
-from tests.support.fakes import START
+from tests.support.fakes import START, FakeTogether
 from tests.support.faults import before, faulty
 
 ARM = ArmSchedule(post_id="post_1", workflow_id="post_1-1", at=LATER)
@@ -82,6 +83,21 @@ def test_attempting_notes_what_fails_and_does_the_rest(core: Core) -> None:
     assert core.telemetry.counts["EffectFailed"] == 1
     assert core.publish_queue.sent == [PUBLISH]
     assert core.bus.announced
+
+
+def test_a_client_waits_for_effects_a_second_at_most(core: Core) -> None:
+    # Given
+    waited: list[float] = []
+
+    class Waiting(FakeTogether):
+        def attempt(self, *calls: Callable[[], None], seconds: float) -> Sequence[Exception | None]:
+            waited.append(seconds)
+            return FakeTogether.attempt(self, *calls, seconds=seconds)
+
+    # When
+    replace(core.effects, together=Waiting()).announce(an_event())
+    # Then
+    assert waited == [1]
 
 
 @pytest.mark.parametrize("effect", [ARM, DISARM, PUBLISH, RESOLVE])

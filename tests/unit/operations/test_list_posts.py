@@ -21,7 +21,7 @@ from postbreeze.domain.errors import (
     ValidationError,
 )
 from postbreeze.domain.listing import UPCOMING_BEGINS
-from postbreeze.domain.post import Post, PostStatus, TargetStatus
+from postbreeze.domain.post import Part, Post, PostStatus, Spot, TargetStatus
 from postbreeze.operations import list_posts
 from postbreeze.operations.list_posts import (
     LARGEST_PAGE,
@@ -245,6 +245,50 @@ def test_a_draft_that_is_scheduled_meanwhile_keeps_its_spot(scene: Scene) -> Non
     assert scene.pages() == [[draft.id, upcoming.id]]
 
 
+def test_a_draft_that_is_scheduled_while_its_page_is_read_keeps_its_spot(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a page that shows what is left of the upcoming posts, and then the rest
+    upcoming = [a_post(scheduled_at=LATER + number * SECOND) for number in range(2)]
+    rest = [a_post(PostStatus.DRAFT, created_at=BEFORE - each * SECOND) for each in range(2)]
+    scene.keep(*upcoming, *rest)
+    page = scene.page(limit=1)
+    listed = scene.world.posts.listed
+
+    def listing(workspace_id: str, after: Spot, limit: int, status: Any = None) -> Any:
+        if after.part is Part.REST:
+            # Somebody schedules a draft just before the rest is read.
+            monkeypatch.undo()
+            now = scene.world.clock.advance(SECOND)
+            wanted = replace(rest[0], status=PostStatus.SCHEDULED, scheduled_at=LATER - SECOND)
+            scene.world.posts.commit(change(rest[0], wanted, now=now, actor=USER_ID))
+        return listed(workspace_id, after, limit, status)
+
+    monkeypatch.setattr(scene.world.posts, "listed", listing)
+    # When
+    following = scene.page(limit=50, cursor=page.cursor)
+    # Then
+    assert shown(following) == names([upcoming[1], *rest])
+
+
+def test_a_post_that_an_index_does_not_show_yet_where_it_is_is_shown(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a post that was cancelled just before the listing begins, and an index that is behind
+    gone, other = a_post(), a_post()
+    scene.keep(gone, other)
+    scene.cancel(gone)
+    scene.world.clock.advance(timedelta(seconds=9.5))
+    listed = scene.world.posts.listed
+    monkeypatch.setattr(
+        scene.world.posts,
+        "listed",
+        lambda *given: [spot for spot in listed(*given) if spot.post_id != gone.id],
+    )
+    # Then
+    assert shown(scene.page()) == names([other, gone])
+
+
 def test_a_listing_that_saw_too_many_moves_goes_on_as_of_the_latest(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +304,69 @@ def test_a_listing_that_saw_too_many_moves_goes_on_as_of_the_latest(
     # Then none is missing: the first to move stands with the rest
     assert sorted(shown(following)) == sorted(names(posts[1:]))
     assert shown(following)[-1] == posts[1].id
+
+
+def test_of_too_many_moves_the_latest_are_shown_where_they_were(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a listing in which two posts more move than are looked at
+    monkeypatch.setattr(list_posts, "MOST_MOVED", 4)
+    posts = [
+        a_post(scheduled_at=LATER + number * SECOND, created_at=BEFORE - number * SECOND)
+        for number in range(8)
+    ]
+    scene.keep(*posts)
+    page = scene.page(limit=1)
+    for post in posts[1:7]:
+        scene.cancel(post)
+    # When
+    following = scene.page(limit=50, cursor=page.cursor)
+    # Then it goes on as of the earliest of those that are looked at
+    unmoved, moved = [*posts[4:7], posts[7]], posts[1:4]
+    assert shown(following) == names([*unmoved, *moved])
+
+
+def test_a_listing_of_what_is_scheduled_shows_a_post_once_however_it_is_moved(
+    scene: Scene,
+) -> None:
+    # Given a listing that has shown the first of three
+    posts = [a_post(scheduled_at=LATER + number * SECOND) for number in range(3)]
+    scene.keep(*posts)
+    page = scene.page(limit=1, status=PostStatus.SCHEDULED)
+    assert shown(page) == [posts[0].id]
+    # When that one becomes the last, and the last one the first
+    now = scene.world.clock.advance(SECOND)
+    for post, at in ((posts[0], LATER + 9 * SECOND), (posts[2], LATER - SECOND)):
+        wanted = replace(post, scheduled_at=at)
+        scene.world.posts.commit(change(post, wanted, now=now, actor=USER_ID))
+    # Then
+    following = scene.page(limit=50, status=PostStatus.SCHEDULED, cursor=page.cursor)
+    assert shown(following) == names(posts[1:])
+
+
+def test_what_loses_its_status_before_it_was_shown_is_not_shown(scene: Scene) -> None:
+    # Given
+    posts = [a_post(scheduled_at=LATER + number * SECOND) for number in range(3)]
+    scene.keep(*posts)
+    page = scene.page(limit=1, status=PostStatus.SCHEDULED)
+    # When
+    scene.cancel(posts[1])
+    # Then
+    following = scene.page(limit=50, status=PostStatus.SCHEDULED, cursor=page.cursor)
+    assert shown(following) == [posts[2].id]
+
+
+def test_a_page_has_no_more_than_was_asked_for_however_many_moved(scene: Scene) -> None:
+    # Given a listing whose next posts are cancelled, so that the index names those after them
+    posts = [a_post(scheduled_at=LATER + number * SECOND) for number in range(5)]
+    scene.keep(*posts)
+    page = scene.page(limit=1)
+    for post in posts[1:4]:
+        scene.cancel(post)
+    # Then
+    following = scene.page(limit=2, cursor=page.cursor)
+    assert shown(following) == names(posts[1:3])
+    assert shown(scene.page(limit=2, cursor=following.cursor)) == names(posts[3:])
 
 
 def test_a_page_that_does_not_get_full_ends_early_with_a_cursor(
@@ -420,6 +527,43 @@ def test_a_page_makes_few_calls(scene: Scene) -> None:
     scene.page(limit=3, workspace_id=WORKSPACE_ID, cursor=cursor)
     # Then
     assert scene.world.posts.calls == {"listed": 1, "moved": 1, "read_many": 1}
+
+
+def test_a_first_page_reads_what_is_upcoming_and_the_rest_at_once(scene: Scene) -> None:
+    # Given
+    scene.keep(a_post(), a_post(PostStatus.DRAFT))
+    scene.world.posts.calls.clear()
+    # When
+    scene.page()
+    # Then
+    assert scene.world.posts.calls == {"listed": 2, "moved": 1, "read_many": 1}
+    # And of what is scheduled nothing else is read
+    scene.world.posts.calls.clear()
+    scene.page(status=PostStatus.SCHEDULED)
+    assert scene.world.posts.calls == {"listed": 1, "moved": 1, "read_many": 1}
+
+
+def test_posts_that_moved_are_read_for_the_page_that_they_are_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a listing after whose beginning posts far down were cancelled
+    posts = [a_post(scheduled_at=LATER + number * SECOND) for number in range(10)]
+    scene.keep(*posts)
+    cursor = scene.page(limit=3).cursor
+    for post in posts[6:9]:
+        scene.cancel(post)
+    asked: list[str] = []
+    read_many = scene.world.posts.read_many
+
+    def reading(post_ids: Sequence[str]) -> Any:
+        asked.extend(post_ids)
+        return read_many(post_ids)
+
+    monkeypatch.setattr(scene.world.posts, "read_many", reading)
+    # When
+    scene.page(limit=3, cursor=cursor)
+    # Then
+    assert sorted(asked) == sorted(names(posts[3:6]))
 
 
 def test_a_page_of_one_status_asks_for_no_moves(scene: Scene) -> None:

@@ -582,6 +582,17 @@ def test_a_post_cannot_show_what_is_not_there(desk: Desk) -> None:
     )
 
 
+def test_an_upload_that_is_deleted_while_a_post_asks_for_it_is_not_there(desk: Desk) -> None:
+    # Given
+    asset_id = desk.presigned()
+    desk.arrive(asset_id)
+    desk.core.before("assets.replace", lambda: desk.delete_asset("owner", asset_id))
+    # When / Then
+    with pytest.raises(ValidationError) as raised:
+        desk.core.create(desk.core.a_draft(1, scheduled_for=None, media_ids=(asset_id,)))
+    assert details_of(raised) == ["mediaIds.0"]
+
+
 def test_an_assets_address_stands_for_the_asset(desk: Desk) -> None:
     # Given an upload that has come, and one of another workspace
     upload = desk.presign(alt_text="Möwe").body
@@ -644,6 +655,7 @@ def test_who_names_too_many_media_has_none_read(desk: Desk) -> None:
 def test_a_post_without_assets_asks_for_none(desk: Desk) -> None:
     calls = desk.core.recorded()
     desk.core.created(1)
+    assert desk.core.library.named(WORKSPACE, ()) == {}
     assert not [call for call in calls if call.startswith(("assets.", "storage."))]
 
 
@@ -666,6 +678,13 @@ def test_an_asset_that_goes_while_it_is_edited_is_not_found(desk: Desk) -> None:
     # When / Then
     with pytest.raises(NotFoundError):
         desk.edit_asset("owner", asset.id, "Albatros")
+
+
+def test_an_asset_that_is_not_there_cannot_be_edited(desk: Desk) -> None:
+    gone = desk.ready(status=AssetStatus.DELETED)
+    for unknown in (gone.id, an_id(ids.MEDIA)):
+        with pytest.raises(NotFoundError):
+            desk.edit_asset("owner", unknown, "Albatros")
 
 
 def test_what_is_edited_or_deleted_is_answered_as_of_now(desk: Desk) -> None:

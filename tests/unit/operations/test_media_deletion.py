@@ -110,6 +110,18 @@ def test_an_asset_that_a_post_needs_stays(desk: Desk, status: PostStatus) -> Non
     desk.check()
 
 
+def test_an_asset_that_stays_says_that_it_was_touched(desk: Desk) -> None:
+    # Given
+    asset = desk.ready()
+    with_asset(desk, asset)
+    now = desk.clock.advance(minutes=1)
+    # When
+    with pytest.raises(MediaInUseError):
+        desk.delete_asset("owner", asset.id)
+    # Then it has been DELETING, and is READY again
+    assert desk.asset(asset.id) == replace(asset, updated_at=now, revision=asset.revision + 2)
+
+
 def test_it_is_found_among_many_that_do_not(desk: Desk) -> None:
     # Given more posts than are looked at together, the last of which is scheduled
     asset = desk.ready()

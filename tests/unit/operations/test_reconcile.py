@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from postbreeze.domain import lifecycle
+from postbreeze.domain import disconnection, lifecycle
 from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
 from postbreeze.domain.post import PostStatus
 from postbreeze.operations.reconcile import AT_ONCE, BATCH, LISTED, MOST, MOST_OUTAGES, TIME
 from tests.support.builders import a_post
-from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, WORKSPACE, Core, numbered
+from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, ENDPOINT, WORKSPACE, Core, numbered
 from tests.support.platforms import Accident
 
 
@@ -304,6 +305,17 @@ def test_posts_that_cannot_be_armed_keep_no_other_from_going_out(core: Core) -> 
     assert core.post(late.id).status is PostStatus.PUBLISHED
 
 
+def test_a_post_whose_moment_has_come_gets_no_schedule_any_more(core: Core) -> None:
+    # Given an arming that nobody has completed by the very moment
+    post = core.created_unarmed()
+    core.drain_messages()
+    core.advance(AN_HOUR)
+    # When / Then
+    assert core.reconcile() == {"ArmingCompleted": 1}
+    assert core.schedules.armed == {}
+    assert core.post(post.id).workflow_id is not None
+
+
 def test_what_stays_pending_is_no_other_kinds_business(core: Core) -> None:
     # Given a post that was changed, and armed, after the index was read
     armed = core.created(1)
@@ -326,6 +338,16 @@ def test_an_arming_that_somebody_replaces_meanwhile_is_not_counted(core: Core) -
     core.before("posts.pending_armings", lambda: core.schedule(post.id, at=later))
     # When / Then
     assert "ArmingCompleted" not in core.reconcile()
+
+
+def test_an_arming_that_its_request_may_still_be_making_is_left_to_it(core: Core) -> None:
+    # Given an index that names a post whose arming is not overdue yet
+    post = core.created_unarmed()
+    core.drain_messages()
+    due_posts(core, post.id)
+    # When / Then
+    assert core.reconcile() == {}
+    assert core.post(post.id).pending_workflow_id is not None
 
 
 def test_messages_go_in_batches(core: Core) -> None:
@@ -352,6 +374,16 @@ def test_a_run_takes_so_many_and_the_runs_of_some_minutes_take_all(core: Core) -
     assert [len(each) for each in told] == [MOST] * 4
     assert {event for each in told for event in each} == set(waiting[:LISTED])
     assert left_over(core) == [(LISTED, LISTED - MOST)] * 4
+
+
+def test_no_run_begins_where_the_one_before_did(core: Core) -> None:
+    # Given
+    pending_events(core, 100)
+    # When
+    told = announced_in_runs(core, 62)
+    # Then
+    begun = [each[0] for each in told]
+    assert all(one != other for one, other in pairwise(begun))
 
 
 def test_items_that_fail_for_ever_do_not_keep_the_others_waiting(core: Core) -> None:
@@ -396,6 +428,16 @@ def test_an_outage_ends_the_sweep_of_one_kind_and_not_of_the_others(core: Core) 
     assert calls.count("bus.announce_all") == tried
     assert core.post(post.id).status is PostStatus.PUBLISHING
     assert left_over(core) == [(waiting, waiting - tried * BATCH)]
+
+
+def test_so_many_outages_are_enough(core: Core) -> None:
+    # Given outages whose last is among calls that go well
+    pending_events(core, 2 * BATCH * MOST_OUTAGES)
+    core.fails("bus.announce_all", *[UnavailableError("Publish: ReadTimeout")] * MOST_OUTAGES)
+    # When / Then
+    left = -MOST_OUTAGES % AT_ONCE
+    assert left > 0
+    assert core.reconcile() == {"RepairFailed": MOST_OUTAGES, "EventAnnouncedAgain": left * BATCH}
 
 
 def test_faults_of_single_rows_are_no_outage(core: Core) -> None:
@@ -456,6 +498,51 @@ def test_time_that_a_kind_does_not_need_is_for_those_after_it(core: Core) -> Non
     # Then events and deliveries, which come before, have left theirs
     began = -(-TIME // 3 // (AT_ONCE * A_SECOND)) * AT_ONCE
     assert left_over(core) == [(100, 100 - began)]
+
+
+@pytest.mark.parametrize(
+    ("listing", "call", "size", "share"),
+    [
+        ("due_deliveries", "delivery_queue.send_all", BATCH, 4),
+        ("due_posts", "posts.read", 1, 3),
+        ("pending_armings", "posts.read", 1, 2),
+        ("due", "disconnections.work", 1, 1),
+    ],
+)
+def test_a_kind_has_an_equal_part_of_the_time_with_those_after_it(
+    core: Core, monkeypatch: pytest.MonkeyPatch, listing: str, call: str, size: int, share: int
+) -> None:
+    # Given more of one kind than there is time for, eight calls a second, and nothing else
+    stores: dict[str, Any] = {
+        "due_deliveries": core.webhooks,
+        "due": core.world.disconnections,
+    }
+    names = [f"item_{number:04}" for number in range(1_000)]
+    waiting: list[Any] = [(ENDPOINT, name) for name in names] if size == BATCH else names
+    monkeypatch.setattr(
+        stores.get(listing, core.posts), listing, lambda now, limit: waiting[:limit]
+    )
+    takes(core, call, A_SECOND / AT_ONCE)
+    # When
+    core.reconcile()
+    # Then
+    begun = -(-TIME // (share * A_SECOND)) * AT_ONCE * size
+    assert left_over(core) == [(1_000, 1_000 - begun)]
+
+
+def test_one_disconnect_takes_so_much_of_a_run_and_no_more(core: Core) -> None:
+    # Given a disconnect that nobody has gone on with, each of whose posts takes a second
+    posts = [core.created(1) for _ in range(8)]
+    core.fails("disconnections.work", UnavailableError("down"))
+    core.disconnect_account("owner", numbered("soc", 20))
+    core.drain_messages()
+    core.clock.advance(disconnection.GRACE)
+    takes(core, "posts.read", A_SECOND)
+    # When
+    assert core.reconcile() == {"DisconnectContinued": 1}
+    # Then
+    canceled = [core.post(each.id).status is PostStatus.CANCELED for each in posts]
+    assert canceled.count(True) == 5
 
 
 @pytest.mark.parametrize(
@@ -545,6 +632,7 @@ def test_a_first_comment_that_is_owed_never_begins_a_post_that_waits_for_its_tim
     counts = core.reconcile()
     # Then the comment is asked for, and the post waits
     assert counts["StalledTargetSent"] == 1
+    assert core.telemetry.counts["StaleFire"] == 0
     assert core.post(post.id).status is PostStatus.SCHEDULED
     [message] = core.publish_queue.sent
     assert message.target_id == post.targets[0].id

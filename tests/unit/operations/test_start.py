@@ -33,9 +33,11 @@ def test_a_fire_that_comes_twice_publishes_once(core: Core) -> None:
     post = core.created(2)
     core.advance(AN_HOUR)
     # When
+    calls = core.recorded()
     assert core.start(post.id, f"{post.id}-1")
     assert core.start(post.id, f"{post.id}-1")
     # Then
+    assert calls.count("posts.commit") == 1
     core.drain()
     core.check()
     assert len(core.watched.sent) == 2

@@ -302,8 +302,11 @@ def test_an_endpoint_that_was_changed_while_it_answered_gone_is_tried_again(
     # When / Then
     assert deliver(core, delivery) == "pending"
     assert core.endpoint().status is EndpointStatus.ENABLED
-    assert stored(core, delivery).status is DeliveryStatus.PENDING
-    assert stored(core, delivery).attempts[0].status == 410
+    waiting = stored(core, delivery)
+    assert waiting.status is DeliveryStatus.PENDING
+    assert waiting.next_attempt_at is not None
+    assert waiting.next_attempt_at > core.clock.at
+    assert waiting.attempts[0].status == 410
     core.drain()
     assert stored(core, delivery).status is DeliveryStatus.DELIVERED
     assert core.sender.requests[-1].url == "https://hooks.example/new"

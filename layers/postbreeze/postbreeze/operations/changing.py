@@ -206,8 +206,7 @@ class ChangePost:
             self.effects.attempt(change)
             return _answer(change.after, decision.extra)
         effects = tuple(each for each in change.effects if not isinstance(each, ArmSchedule))
-        if effects or change.events:
-            self.effects.attempt(replace(change, effects=effects))
+        self.effects.attempt(replace(change, effects=effects))
         return self.arm.answer(
             change.after,
             lambda post: _answer(post, decision.extra),

@@ -232,10 +232,8 @@ class _Reading:
             if self.position.spot < spot <= reached
         }
         for post_id, post in self.posts.read_many(sorted(wanted - self.found.keys())).items():
-            spot = self._spot(post)
-            self.found[post_id] = (spot, post)
             # An index that is behind lists a post where it was: it is shown where it is.
-            self.candidates[post_id] = spot
+            self.found[post_id] = (self._spot(post), post)
         self.reached = reached
 
     def _is_ahead(self, part: Part) -> bool:

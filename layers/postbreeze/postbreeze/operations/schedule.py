@@ -21,7 +21,7 @@ class ScheduleCommand:
 
     request: PostRequest
     at: datetime
-    again: bool = False
+    again: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ MOST_CHARACTERS = 100
 
 _KINDS = {
     ids.POST: "post",
-    ids.ACCOUNT: "account",
     ids.WORKSPACE: "workspace",
     ids.USER: "user",
     ids.KEY: "key",
