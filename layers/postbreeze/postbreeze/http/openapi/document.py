@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from postbreeze.http.openapi import accounts, description, media, posts, workspaces
+from postbreeze.http.openapi import accounts, description, events, media, posts, workspaces
 from postbreeze.http.openapi.declaring import Operation, Resource, codes_of, described
 from postbreeze.http.openapi.schemas import DOCUMENTS, HEADERS, Schema, ref
 from postbreeze.http.responses import BASE_PATH
@@ -57,6 +57,7 @@ def document() -> dict[str, Any]:
             {"name": resource.tag, "description": resource.description} for resource in RESOURCES
         ],
         "paths": paths,
+        "webhooks": events.webhooks(),
         "components": {
             "schemas": {**_bodies(), **DOCUMENTS},
             "responses": responses,

@@ -303,7 +303,7 @@ _OUTCOMES = {
     "type": "array",
     "items": an_object({"id": identifier(ids.TARGET), "outcome": choice(Outcome)}),
 }
-_CANCELLATION = an_object({"targets": _OUTCOMES})
+CANCELLATION = an_object({"targets": _OUTCOMES})
 DOCUMENTS: dict[str, Schema] = {
     "Post": an_object(POST_FIELDS),
     "Target": an_object(TARGET_FIELDS),
@@ -311,7 +311,7 @@ DOCUMENTS: dict[str, Schema] = {
     "CanceledPost": {
         "allOf": [ref("Post")],
         "type": "object",
-        "properties": {"cancellation": _CANCELLATION},
+        "properties": {"cancellation": CANCELLATION},
         "required": ["cancellation"],
     },
     "DeletedPost": {
@@ -321,7 +321,7 @@ DOCUMENTS: dict[str, Schema] = {
             "deletedAt": MOMENT,
             "cancellation": {
                 "description": "What was cancelled with it, if anything was.",
-                **_CANCELLATION,
+                **CANCELLATION,
             },
         },
     },
