@@ -22,11 +22,12 @@ VARIABLES
     schedules, queue,                        \* what EventBridge Scheduler and the publish queue hold
     canceller, armer, sending, publisher,    \* what processes have in memory, gone when they die
     due, faults,                             \* whose moment has come; what has gone wrong so far
+    late,                                    \* calls of platforms that may take effect yet
     public, out, promised, told, owed        \* what the world has seen, to judge by
 
 rows  == <<post, target>>
 aws   == <<schedules, queue>>
-world == <<public, out, promised>>
+world == <<public, late, out, promised>>
 vars  == <<rows, aws, canceller, armer, sending, publisher, due, faults, world, told, owed>>
 
 Has(mechanism) == mechanism \notin Without
@@ -44,7 +45,7 @@ Init ==
     /\ sending = {}
     /\ publisher = [p \in Publishers |-> [phase |-> "idle"]]
     /\ due = {} /\ faults = 0
-    /\ public = {}                            \* targets that a platform has, whoever knows
+    /\ public = {} /\ late = {}              \* targets that a platform has, or will have, whoever knows
     /\ out = [t \in Targets |-> 0]            \* how often each was sent since it was last scheduled
     /\ promised = {}                          \* reported canceled, and not scheduled again since
     /\ told = [k \in {"scheduled", "cancelled", "ended"} |-> 0]   \* events of the present arming
@@ -108,7 +109,7 @@ Schedule ==
         /\ promised' = promised \ again
         /\ out' = [t \in Targets |-> IF t \in again THEN 0 ELSE out[t]]
         /\ told' = [k \in DOMAIN told |-> 0] /\ owed' = {}
-        /\ UNCHANGED <<queue, canceller, sending, publisher, due, faults, public>>
+        /\ UNCHANGED <<queue, canceller, sending, publisher, due, faults, public, late>>
 
 (* Then the schedule is made (unless its moment has passed), and then a second commit puts it in      *)
 (* force. The same steps again, from the start, are how the reconciler completes what was left.       *)
@@ -173,7 +174,7 @@ CancelCommits(chosen) ==
            THEN \* it only deletes the schedule, and calls that a cancel
                 /\ schedules' \in Tidied({row.workflow, row.pending})
                 /\ promised' = promised \cup stop
-                /\ Quiet /\ UNCHANGED <<rows, public, out>>
+                /\ Quiet /\ UNCHANGED <<rows, public, late, out>>
            ELSE /\ target' = after
                 /\ post' = IF isOver
                            THEN [row EXCEPT !.status = "CANCELED", !.workflow = None, !.pending = None]
@@ -181,7 +182,7 @@ CancelCommits(chosen) ==
                 /\ Tell(IF isOver THEN {"cancelled"} ELSE Ending(post, post'))
                 /\ promised' = promised \cup {t \in stop : after[t].status = "CANCELED"}
                 /\ schedules' \in Tidied({row.workflow, row.pending} \ {post'.workflow, post'.pending})
-                /\ UNCHANGED <<public, out>>
+                /\ UNCHANGED <<public, late, out>>
         /\ UNCHANGED <<queue, armer, sending, publisher, due, faults>>
 
 -----------------------------------------------------------------------------
@@ -259,8 +260,9 @@ Claim(p) ==
        ELSE Done(p) /\ UNCHANGED target
     /\ UNCHANGED <<post, schedules, canceller, armer, sending, due, world, told, owed>>
 
-Sent(t) == public' = public \cup {t} /\ out' = [out EXCEPT ![t] = @ + 1]
-Unsent == UNCHANGED <<public, out>>
+Sent(t) == public' = public \cup {t} /\ out' = [out EXCEPT ![t] = @ + 1] /\ UNCHANGED late
+SentLate(t) == late' = late \cup {t} /\ out' = [out EXCEPT ![t] = @ + 1] /\ UNCHANGED public
+Unsent == UNCHANGED <<public, late, out>>
 
 CallPlatform(p) ==
     LET t == publisher[p].target IN
@@ -268,8 +270,13 @@ CallPlatform(p) ==
     /\ \/ Sent(t) /\ Goes(p, "published") /\ UNCHANGED faults
        \/ Unsent /\ Goes(p, "rejected") /\ UNCHANGED faults
        \/ Fault /\ Unsent /\ Goes(p, "refused")       \* for now: nothing was sent, surely
-       \/ Fault /\ (Sent(t) \/ Unsent) /\ Goes(p, "answer lost")
+       \/ Fault /\ (Sent(t) \/ SentLate(t) \/ Unsent) /\ Goes(p, "answer lost")
     /\ UNCHANGED <<rows, aws, canceller, armer, sending, due, promised, told, owed>>
+
+(* A call whose answer was lost may take effect at any time, or never.                                *)
+Arrives(t) ==
+    /\ t \in late /\ late' = late \ {t} /\ public' = public \cup {t}
+    /\ UNCHANGED <<rows, aws, canceller, armer, sending, publisher, due, faults, out, promised, told, owed>>
 
 Settle(p) ==
     LET t == publisher[p].target
@@ -316,7 +323,7 @@ SendAgain(t) ==
     /\ UNCHANGED <<rows, schedules, canceller, armer, sending, publisher, due, faults, world, told, owed>>
 
 (* A lease is longer than any function may run: whoever holds a claim that ran out is gone. Its       *)
-(* platform is asked: it has the post, it has not, or it cannot tell and a person decides.            *)
+(* platform is asked: it has the post, or it has not, or cannot tell. What it has not, it may yet get. *)
 IsHeld(t) == \E p \in Publishers : publisher[p].phase \notin {"idle", "half", "ready"} /\ publisher[p].target = t
 
 AskPlatform(t) ==
@@ -324,8 +331,9 @@ AskPlatform(t) ==
     /\ target[t].status = "PUBLISHING" /\ (~IsHeld(t) \/ ~Has("lease outlives function"))
     /\ IF Has("expired claim asks")
        THEN /\ target' \in {[target EXCEPT ![t].status = "FAILED", ![t].unknown = TRUE],
-                            IF t \in public THEN [target EXCEPT ![t].status = "PUBLISHED", ![t].unknown = FALSE]
-                                            ELSE [target EXCEPT ![t].status = "FAILED", ![t].unknown = FALSE]}
+                            IF t \in public
+                            THEN [target EXCEPT ![t].status = "PUBLISHED", ![t].unknown = FALSE]
+                            ELSE [target EXCEPT ![t].status = "FAILED", ![t].unknown = Has("absence is not final")]}
             /\ UNCHANGED queue
        ELSE /\ target' = [target EXCEPT ![t].status = "SCHEDULED"]
             /\ queue' = queue \cup {<<t, target[t].workflow>>}
@@ -349,7 +357,7 @@ Next ==
     \/ SendMessages \/ TellLater
     \/ \E p \in Publishers : Publisher(p) \/ PublisherDies(p)
     \/ CompleteArming \/ StartOverdue \/ Conclude
-    \/ \E t \in Targets : SendAgain(t) \/ AskPlatform(t)
+    \/ \E t \in Targets : SendAgain(t) \/ AskPlatform(t) \/ Arrives(t)
 
 (* Time passes, processes that live go on, the queue delivers, the reconciler runs. Clients need not  *)
 (* come back, no schedule ever need fire, and nothing needs to die.                                   *)
@@ -372,7 +380,7 @@ NeverAfterCancel == promised \cap public = {}
 
 NeverTwice == \A t \in Targets : out[t] <= 1
 
-(* What a row says of a target is so; FAILED with unknown says that nobody knows. *)
+(* What a row says of a target is so; FAILED with unknown says that it may be, or become, public. *)
 RowsTellTheTruth ==
     \A t \in Targets :
         /\ target[t].status = "PUBLISHED" => t \in public

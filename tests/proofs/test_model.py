@@ -165,6 +165,7 @@ REMOVALS = (
     Removal(mechanism="cancel relies on targets", breaks="NeverAfterCancel"),
     Removal(mechanism="cancel commits", breaks="NeverAfterCancel"),
     Removal(mechanism="unknown is not canceled", breaks="NeverAfterCancel", scope=Scope(targets=2)),
+    Removal(mechanism="absence is not final", breaks="NeverAfterCancel", scope=Scope(targets=2)),
     Removal(
         mechanism="release relies on post",
         breaks="NothingWaitsInACanceledPost",
@@ -175,7 +176,11 @@ REMOVALS = (
     Removal(mechanism="claim on condition", breaks="NeverTwice", scope=Scope(publishers=2)),
     Removal(mechanism="lost answer is unknown", breaks="NeverTwice"),
     Removal(mechanism="expired claim asks", breaks="NeverTwice"),
-    Removal(mechanism="lease outlives function", breaks="RowsTellTheTruth"),
+    Removal(
+        mechanism="lease outlives function",
+        breaks="NeverTwice",
+        scope=Scope(publishers=2, armings=2, faults=0),
+    ),
     Removal(mechanism="unknown is not canceled", breaks="RowsTellTheTruth", scope=Scope(targets=2)),
     Removal(mechanism="generations", breaks=IN_FORCE, scope=Scope(armings=2)),
     Removal(mechanism="first commit disarms", breaks=IN_FORCE, scope=Scope(armings=2)),

@@ -55,12 +55,13 @@ MODEL: dict[tuple[str, str], str] = {
     ("PUBLISHING", "fail"): "FAILED",
     ("PUBLISHING", "release"): "SCHEDULED",
     ("PUBLISHING", "lose"): "UNKNOWN",
+    ("PUBLISHING", "miss"): "UNKNOWN",
     ("SCHEDULED", "cancel"): "CANCELED",
     ("FAILED", "cancel"): "CANCELED",
 }
 """What becomes of a target; whatever is not listed leaves it as it is.
 
-UNKNOWN is FAILED without anybody knowing whether it is public; nothing changes that.
+UNKNOWN is FAILED and may be public; nothing but its being published changes that.
 """
 
 indices = st.integers(0, 2)
@@ -71,8 +72,8 @@ rarely = st.sampled_from([False, False, False, True])
 
 
 def _modelled(target: Target) -> str:
-    is_unknown = target.error_code == lifecycle.OUTCOME_UNKNOWN
-    return "UNKNOWN" if is_unknown else target.status.value
+    may_be_public = target.error_code in {lifecycle.OUTCOME_UNKNOWN, lifecycle.NOT_COMPLETED}
+    return "UNKNOWN" if may_be_public else target.status.value
 
 
 class PureLifecycle(RuleBasedStateMachine):
@@ -152,7 +153,7 @@ class PureLifecycle(RuleBasedStateMachine):
         if self.take(change):
             self.move(index, "claim")
 
-    @rule(index=indices, how=st.sampled_from(["publish", "fail", "release", "lose"]))
+    @rule(index=indices, how=st.sampled_from(["publish", "fail", "release", "lose", "miss"]))
     def settle(self, index: int, how: str) -> None:
         index %= len(self.model)
         target = self.standing.targets[index]
@@ -161,6 +162,7 @@ class PureLifecycle(RuleBasedStateMachine):
             "fail": Failed(code="NO", message="No."),
             "release": Released(code="LATER", message="Later."),
             "lose": Failed(code=lifecycle.OUTCOME_UNKNOWN, message="Who knows."),
+            "miss": Failed(code=lifecycle.NOT_COMPLETED, message="Not there."),
         }
         change = lifecycle.settle(
             self.standing, target.id, target.claim_id or "", results[how], now=self.now

@@ -291,8 +291,6 @@ class Core:
         self.platform = FakePlatform()
         self.watched = WatchedPlatform(self, self.platform)
         self.promises: list[Promise] = []
-        self.lied_about: set[str] = set()
-        """Targets that their platform said it did not have, and made public later."""
         self.changes: list[Change] = []
         self.acts: list[str] = []
         """What each of the changes was made for."""
@@ -845,7 +843,7 @@ class Core:
             ended = {target_id for target_id, version in begun_anew if version > promise.version}
             late = (promise.target_ids - ended) & set(sent[promise.sent_before :])
             assert not late, "a target was published after it was reported canceled"
-            public = (promise.over_ids - ended - self.lied_about) & self.platform.posts.keys()
+            public = (promise.over_ids - ended) & self.platform.posts.keys()
             assert not public, "a target that is public was reported canceled"
             for target_id in promise.target_ids - ended:
                 target = self.post(promise.post_id).target(target_id)
@@ -1026,6 +1024,7 @@ def _expected_telling(before: Post) -> EventType:
 _ARMING = frozenset({"schedule", "approve", "edit"})
 _ALIVE = frozenset({TargetStatus.SCHEDULED, TargetStatus.PUBLISHING})
 _WAITING = frozenset({TargetStatus.DRAFT, TargetStatus.SCHEDULED})
+_MAY_BE_PUBLIC = frozenset({lifecycle.OUTCOME_UNKNOWN, lifecycle.NOT_COMPLETED})
 _ENDED = frozenset({TargetStatus.FAILED, TargetStatus.CANCELED, TargetStatus.SKIPPED})
 
 
@@ -1041,7 +1040,7 @@ def _has_begun_anew(old: Target, new: Target) -> bool:
 
 
 def _check_target(old: Target, new: Target | None, act: str) -> None:
-    may_be_public = old.error_code == lifecycle.OUTCOME_UNKNOWN
+    may_be_public = old.error_code in _MAY_BE_PUBLIC
     if new is None:
         assert act == "edit", f"a target was removed by {act}"
         assert old.status in _WAITING | {TargetStatus.FAILED, TargetStatus.CANCELED}
@@ -1062,5 +1061,5 @@ def _check_target(old: Target, new: Target | None, act: str) -> None:
         if old.status is TargetStatus.CANCELED:
             assert act != "retry"
     if may_be_public and new.status is not TargetStatus.PUBLISHED:
-        assert new.status is not TargetStatus.CANCELED or new.error_code == lifecycle.NOT_COMPLETED
-        assert new.error_code in {lifecycle.OUTCOME_UNKNOWN, lifecycle.NOT_COMPLETED}
+        assert new.status is not TargetStatus.CANCELED
+        assert new.error_code in _MAY_BE_PUBLIC

@@ -444,13 +444,6 @@ def _strike_again(core: Core, number: int, fault: Fault) -> None:
         core.advance(max(moment - core.clock.at, timedelta(0)) + A_SECOND)
     core.tap = straight
     strike.arrive()
-    # What a platform was asked about and said not to have is believed: docs/guarantees.md.
-    core.lied_about |= {
-        target.id
-        for post_id in core.posts._posts
-        for target in core.post(post_id).targets
-        if target.error_code == NOT_COMPLETED and target.id in core.platform.posts
-    }
 
 
 def _repeated(life: Life, before: Outcome) -> Outcome:
@@ -581,11 +574,13 @@ def _check_target(case: Case, core: Core, post: Post, target: Target) -> None:
         if target.first_comment is not None and target.first_comment_error is None:
             public = core.platform.posts[target.id]
             assert public.external.id in core.platform.comments, "its comment was never made"
-    elif is_public and target.id not in core.lied_about:
+    elif is_public:
         assert target.status is TargetStatus.FAILED, "public, and nobody was told"
-        too_late = (case.call, case.fault) == ("platform.publish", Fault.AN_HOUR_LATE)
-        codes = {OUTCOME_UNKNOWN, NOT_COMPLETED} if too_late else {OUTCOME_UNKNOWN}
-        assert target.error_code in codes
+        # What takes effect after its platform was asked, it was said not to have.
+        is_late = case.fault is Fault.AN_HOUR_LATE
+        if case.again is not None:
+            is_late = bool({case.fault, case.again[1]} & {Fault.LATE, Fault.AN_HOUR_LATE})
+        assert target.error_code in {OUTCOME_UNKNOWN} | ({NOT_COMPLETED} if is_late else set())
 
 
 def essence(core: Core) -> object:

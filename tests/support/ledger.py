@@ -17,6 +17,7 @@ from postbreeze.adapters.platforms.record_keys import comment_key, post_key
 from postbreeze.webhooks.envelope import matches
 
 UNKNOWN: Final = "PUBLISH_OUTCOME_UNKNOWN"
+NOT_COMPLETED: Final = "PUBLISH_NOT_COMPLETED"
 COMMENT_OWED: Final = "FIRST_COMMENT_PENDING"
 ENDINGS: Final = {
     "PUBLISHED": "post.published",
@@ -519,7 +520,8 @@ class _Books:
     def _is_promised(request: Request, target: Target) -> bool:
         outcome = request.outcomes.get(target.id)
         if request.verb == "delete":
-            return target.status in {"CANCELED", "DRAFT", "SCHEDULED"} and target.error != UNKNOWN
+            waits = target.status in {"CANCELED", "DRAFT", "SCHEDULED"}
+            return waits and target.error not in {UNKNOWN, NOT_COMPLETED}
         return outcome in {"canceled", "already_canceled"}
 
     def _is_begun_anew(self, canceled: Post, target: Target, record: Call) -> bool:

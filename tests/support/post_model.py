@@ -23,6 +23,8 @@ MEMBERS = frozenset(Role)
 WAITING = ("DRAFT", "SCHEDULED")
 MOVING = ("SCHEDULED", "PUBLISHING")
 UNKNOWN = "PUBLISH_OUTCOME_UNKNOWN"
+ABSENT = "PUBLISH_NOT_COMPLETED"
+MAY_BE_PUBLIC = {UNKNOWN, ABSENT}
 PENDING = "FIRST_COMMENT_PENDING"
 NEW = "?"
 """A name that the service has yet to tell."""
@@ -83,36 +85,36 @@ class MTarget:
     comment_asked_at: datetime | None = None
 
     @property
-    def is_unknown(self) -> bool:
-        return self.error == UNKNOWN and self.status != "PUBLISHED"
+    def may_be_public(self) -> bool:
+        return self.error in MAY_BE_PUBLIC and self.status != "PUBLISHED"
 
     @property
     def is_stoppable(self) -> bool:
-        return self.status in WAITING or (self.status == "FAILED" and not self.is_unknown)
+        return self.status in WAITING or (self.status == "FAILED" and not self.may_be_public)
 
     @property
     def must_stay(self) -> bool:
         """Whether it is, or may be or become, public."""
-        return self.status in {"PUBLISHED", "PUBLISHING"} or self.is_unknown
+        return self.status in {"PUBLISHED", "PUBLISHING"} or self.may_be_public
 
     def is_missed(self, now: datetime) -> bool:
         due = self.again_at or self.due
         return due is not None and now > due + MISSED_AFTER
 
     def stop(self) -> None:
-        self.status = "FAILED" if self.is_unknown else "CANCELED"
+        self.status = "FAILED" if self.may_be_public else "CANCELED"
         self.workflow = self.again_at = None
 
     def begin_anew(self, status: str, due: datetime | None) -> None:
         self.status, self.due = status, due
         self.workflow = self.again_at = None
         self.attempts = 0
-        if self.error != UNKNOWN:
+        if self.error not in MAY_BE_PUBLIC:
             self.error = None
 
     def note(self, error: str) -> None:
-        # That it may be public is forgotten only when its platform says that it does not have it.
-        if not self.is_unknown or error == "PUBLISH_NOT_COMPLETED":
+        # That it may be public is forgotten for no other error.
+        if not self.may_be_public or error in MAY_BE_PUBLIC:
             self.error = error
 
     def fail(self, error: str) -> None:
@@ -268,7 +270,7 @@ class Model:
         known = {each.account: each for each in post.targets}
         kept = [each for each in post.targets if each.account not in wish.texts and each.must_stay]
         for target in kept:
-            if target.is_unknown and target.status != "PUBLISHING":
+            if target.may_be_public and target.status != "PUBLISHING":
                 target.stop()
                 target.status = "SKIPPED"
         listed = []
@@ -494,8 +496,7 @@ class Model:
         if target.account in self.gone:
             target.fail(UNKNOWN)
         else:
-            absent = "PUBLISH_NOT_COMPLETED"
-            self._ask(target, post.text_of(target), fate, absent=absent, is_last=is_last)
+            self._ask(target, post.text_of(target), fate, absent=ABSENT, is_last=is_last)
         post.follow()
 
     def arm(self, post_id: str) -> None:
@@ -546,7 +547,7 @@ class Model:
         if post.status == "CANCELED":
             return {
                 each.id: "already_canceled"
-                if each.status in {"CANCELED", "FAILED"} and not each.is_unknown
+                if each.status in {"CANCELED", "FAILED"} and not each.may_be_public
                 else _standing(each)
                 for each in wanted
             }

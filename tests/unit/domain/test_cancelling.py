@@ -164,18 +164,19 @@ def test_a_cancel_relies_on_what_it_does_not_stop_and_writes_the_posts_row() -> 
     assert change.after.attention_at == NOW + lifecycle.LEASE
 
 
-# Targets of which nobody knows whether they are public
+# Targets that may be public
 
 
-def unknown(post: Post, *places: int) -> Post:
-    """Have targets that failed at these places be ones whose outcome was never known."""
+def unknown(post: Post, *places: int, code: str = lifecycle.OUTCOME_UNKNOWN) -> Post:
+    """Have targets that failed at these places be ones whose attempt broke off."""
     targets = tuple(
-        replace(target, error_code=lifecycle.OUTCOME_UNKNOWN) if index in places else target
+        replace(target, error_code=code) if index in places else target
         for index, target in enumerate(post.targets)
     )
     return replace(post, targets=targets)
 
 
+@pytest.mark.parametrize("code", [lifecycle.OUTCOME_UNKNOWN, lifecycle.NOT_COMPLETED])
 @pytest.mark.parametrize(
     ("status", "before", "after", "outcomes"),
     [
@@ -189,9 +190,10 @@ def test_a_whole_cancel_leaves_what_may_be_public_failed_and_says_so(
     before: tuple[TargetStatus, ...],
     after: tuple[TargetStatus, ...],
     outcomes: list[str],
+    code: str,
 ) -> None:
     # Given
-    post = unknown(a_post(status, before), 0)
+    post = unknown(a_post(status, before), 0, code=code)
     # When
     cancellation = cancel(post)
     # Then

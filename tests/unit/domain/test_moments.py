@@ -11,6 +11,7 @@ from postbreeze.domain.changes import DisarmSchedule
 from postbreeze.domain.lifecycle.basics import (
     EARLY_FIRE,
     MISSED_AFTER,
+    NOT_COMPLETED,
     OUTCOME_UNKNOWN,
     OVERDUE_AFTER,
     attention,
@@ -18,7 +19,7 @@ from postbreeze.domain.lifecycle.basics import (
     is_missed,
     is_overdue,
     is_too_early,
-    is_unknown,
+    may_be_public,
     seconds_until,
 )
 from postbreeze.domain.post import PostStatus, TargetStatus
@@ -91,5 +92,7 @@ def test_only_a_schedule_that_is_of_no_use_any_more_is_removed() -> None:
 
 
 def test_of_what_is_published_nobody_asks_whether_it_is_public() -> None:
-    assert is_unknown(a_target(TargetStatus.FAILED, error_code=OUTCOME_UNKNOWN))
-    assert not is_unknown(a_target(TargetStatus.PUBLISHED, error_code=OUTCOME_UNKNOWN))
+    assert may_be_public(a_target(TargetStatus.FAILED, error_code=OUTCOME_UNKNOWN))
+    assert may_be_public(a_target(TargetStatus.FAILED, error_code=NOT_COMPLETED))
+    assert not may_be_public(a_target(TargetStatus.FAILED, error_code="PLATFORM_REJECTED"))
+    assert not may_be_public(a_target(TargetStatus.PUBLISHED, error_code=OUTCOME_UNKNOWN))

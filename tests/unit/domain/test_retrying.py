@@ -112,24 +112,27 @@ def test_what_is_retried_is_never_missed() -> None:
     assert change.after.targets[0].status is G
 
 
+KEPT = "the code of before"
+
 ENDS: list[tuple[Result, TargetStatus, str | None]] = [
     (Published(external_post_id="1", external_url="https://x.example/1"), P, None),
-    (Failed(code="NO", message="No."), F, OUTCOME_UNKNOWN),
+    (Failed(code="NO", message="No."), F, KEPT),
     (Failed(code=OUTCOME_UNKNOWN, message="Who knows."), F, OUTCOME_UNKNOWN),
     (Failed(code=NOT_COMPLETED, message="Not there."), F, NOT_COMPLETED),
-    (Released(code="LATER", message="Later."), S, OUTCOME_UNKNOWN),
+    (Released(code="LATER", message="Later."), S, KEPT),
 ]
 
 
+@pytest.mark.parametrize("before", [OUTCOME_UNKNOWN, NOT_COMPLETED])
 @pytest.mark.parametrize(("result", "status", "code"), ENDS)
-def test_that_nobody_knows_is_kept_until_the_platform_tells(
-    result: Result, status: TargetStatus, code: str | None
+def test_that_it_may_be_public_is_kept_until_it_is_published(
+    result: Result, status: TargetStatus, code: str | None, before: str
 ) -> None:
     # Given
     post = a_post(PostStatus.FAILED, (F,))
-    unknown = replace(post.targets[0], error_code=OUTCOME_UNKNOWN, error_message="Who knows.")
+    unknown = replace(post.targets[0], error_code=before, error_message="Who knows.")
     post = retry(replace(post, targets=(unknown,))).after
-    assert post.targets[0].error_code == OUTCOME_UNKNOWN
+    assert post.targets[0].error_code == before
     claimed = lifecycle.claim(post, unknown.id, str(post.workflow_id), "claim-2", now=NOW)
     assert claimed is not None
     # When
@@ -137,7 +140,7 @@ def test_that_nobody_knows_is_kept_until_the_platform_tells(
     # Then
     assert settled is not None
     target = settled.after.targets[0]
-    assert (target.status, target.error_code) == (status, code)
+    assert (target.status, target.error_code) == (status, before if code == KEPT else code)
 
 
 # The first comment

@@ -605,6 +605,29 @@ def test_a_target_that_is_public_though_nobody_knows_is_never_said_to_be_cancell
     core.check()
 
 
+def test_what_comes_out_after_its_platform_said_not_to_have_it_was_never_said_to_be_cancelled(
+    core: Core,
+) -> None:
+    # Given a call that takes effect an hour late, and a platform that was asked in the meantime
+    post = core.created(2)
+    core.platform.publish_accidents.append(Accident.LOST_REQUEST)
+    core.drain()
+    ended = core.post(post.id)
+    assert (ended.status, ended.targets[0].error_code) == (
+        PostStatus.PARTIALLY_PUBLISHED,
+        "PUBLISH_NOT_COMPLETED",
+    )
+    # When
+    answer = core.cancel(post.id)
+    core.platform.publish(core.watched.publications[0])
+    # Then
+    assert ended.targets[0].id in core.platform.posts
+    assert outcomes(answer) == ["failed", "already_published"]
+    assert core.cancel(post.id).body["cancellation"] == answer.body["cancellation"]
+    core.drain()
+    core.check()
+
+
 def test_a_post_that_never_stands_still_is_a_conflict(core: Core) -> None:
     # Given
     post = core.created()

@@ -63,6 +63,12 @@ def resolve(core: Core, post: Post, index: int = 0) -> str:
     return core.publisher.resolve(post.id, target.id, target.claim_id or "none")
 
 
+def settled_with(core: Core) -> list[object]:
+    """Return the codes that the log has of settlements."""
+    notes = core.telemetry.notes
+    return [note.fields["code"] for note in notes if note.message == "target settled"]
+
+
 def target_of(core: Core, post: Post, index: int = 0) -> Any:
     return core.post(post.id).targets[index]
 
@@ -479,6 +485,7 @@ def test_what_is_found_later_is_published(core: Core) -> None:
     post = unanswered(core, Accident.LOST_ANSWER)
     # When / Then
     assert resolve(core, post) == "published"
+    assert settled_with(core) == [None]
     assert core.post(post.id).status == "PUBLISHED"
     assert resolve(core, post) == "nothing to do"
 
@@ -489,6 +496,7 @@ def test_what_is_surely_not_there_has_failed_and_is_not_sent_again(core: Core) -
     # When / Then
     assert resolve(core, post) == "failed"
     assert target_of(core, post).error_code == "PUBLISH_NOT_COMPLETED"
+    assert settled_with(core) == ["PUBLISH_NOT_COMPLETED"]
     core.drain()
     assert core.platform.attempts.total() == 1
 

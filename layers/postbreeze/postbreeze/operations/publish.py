@@ -282,7 +282,8 @@ class PublishOneTarget:
         )
         outcome = type(result).__name__.lower()
         self.telemetry.count(f"Target{type(result).__name__}")
-        self.telemetry.note("target settled", target_id=target_id, outcome=outcome)
+        code = None if isinstance(result, Published) else result.code
+        self.telemetry.note("target settled", target_id=target_id, outcome=outcome, code=code)
         if decided is not None and decided.change is not None:
             if isinstance(result, Published) and not isinstance(job, Failed):
                 self._comment(decided.post, target_id, result, job)

@@ -41,7 +41,10 @@ OUTCOME_UNKNOWN = "PUBLISH_OUTCOME_UNKNOWN"
 """The error of a target of which nobody knows whether it is public."""
 
 NOT_COMPLETED = "PUBLISH_NOT_COMPLETED"
-"""The error of a target whose platform says that it does not have it."""
+"""The error of a target whose attempt broke off, and which its platform says it does not have."""
+
+MAY_BE_PUBLIC = frozenset({OUTCOME_UNKNOWN, NOT_COMPLETED})
+"""Errors after which a target may be, or become, public: a call may yet take effect."""
 
 MOVING = frozenset({TargetStatus.SCHEDULED, TargetStatus.PUBLISHING})
 """What still moves by itself once its post is being published."""
@@ -127,27 +130,30 @@ def armable(post: Post) -> frozenset[TargetStatus]:
 def afresh(target: Target, **wanted: Any) -> Target:
     """Return a target that begins anew as wanted.
 
-    Errors of attempts that surely published nothing are forgotten; one whose outcome nobody knows
-    is not, so that nobody is ever told that it surely did not go out.
+    Errors of attempts that surely published nothing are forgotten; one that may have is not, so
+    that nobody is ever told that it surely did not go out.
     """
     forgotten: Mapping[str, Any] = (
-        {} if is_unknown(target) else {"error_code": None, "error_message": None}
+        {} if may_be_public(target) else {"error_code": None, "error_message": None}
     )
     return replace(
         target, workflow_id=None, next_attempt_at=None, attempt_count=0, **forgotten, **wanted
     )
 
 
-def is_unknown(target: Target) -> bool:
-    """Tell whether a target may be public although it is not PUBLISHED: nobody knows."""
-    return target.error_code == OUTCOME_UNKNOWN and target.status is not TargetStatus.PUBLISHED
+def may_be_public(target: Target) -> bool:
+    """Tell whether a target may be, or become, public although it is not PUBLISHED.
+
+    What its platform says not to have counts too: the call that was made may take effect late.
+    """
+    return target.error_code in MAY_BE_PUBLIC and target.status is not TargetStatus.PUBLISHED
 
 
 def stopped(target: Target) -> Target:
     """Return a target that will not be published: CANCELED, unless it may be public already."""
     return replace(
         target,
-        status=TargetStatus.FAILED if is_unknown(target) else TargetStatus.CANCELED,
+        status=TargetStatus.FAILED if may_be_public(target) else TargetStatus.CANCELED,
         workflow_id=None,
         next_attempt_at=None,
     )
@@ -156,9 +162,9 @@ def stopped(target: Target) -> Target:
 def with_error(target: Target, code: str, message: str) -> Target:
     """Return a target with an error noted.
 
-    That it may be public is forgotten for one error only: its platform says it does not have it.
+    That it may be public is never forgotten for another error.
     """
-    if is_unknown(target) and code != NOT_COMPLETED:
+    if may_be_public(target) and code not in MAY_BE_PUBLIC:
         return target
     return replace(target, error_code=code, error_message=message)
 

@@ -15,7 +15,7 @@ from postbreeze.domain.lifecycle.basics import (
     NOT_STARTED,
     attention,
     disarmings,
-    is_unknown,
+    may_be_public,
     stopped,
 )
 from postbreeze.domain.lifecycle.publishing import concluded
@@ -99,8 +99,8 @@ def cancel(
     """Stop every target, or the chosen ones, that has not begun to be published.
 
     Where all is canceled already the change is empty. A cancel that leaves targets to publish
-    keeps the post's status and schedule. A target that may be public, because nobody knows what
-    became of an attempt, is FAILED from then on and never said to be canceled.
+    keeps the post's status and schedule. A target that may be, or become, public, because
+    an attempt at it broke off, is FAILED from then on and never said to be canceled.
 
     Raises:
         PostNotCancelableError: Nothing can be stopped.
@@ -245,13 +245,14 @@ _STANDING: Mapping[TargetStatus, Outcome] = {
 
 def _is_over(target: Target) -> bool:
     """Tell whether a target of a canceled post surely is not, and never will be, public."""
-    return target.status in {TargetStatus.CANCELED, TargetStatus.FAILED} and not is_unknown(target)
+    has_ended = target.status in {TargetStatus.CANCELED, TargetStatus.FAILED}
+    return has_ended and not may_be_public(target)
 
 
 def _can_stop(target: Target, states: Collection[TargetStatus]) -> bool:
     """Tell whether a target is in one of these states, and stopping it would change anything."""
     failed = target.status is TargetStatus.FAILED
-    return target.status in states and not (failed and is_unknown(target))
+    return target.status in states and not (failed and may_be_public(target))
 
 
 def _is_left(post: Post, target: Target) -> bool:

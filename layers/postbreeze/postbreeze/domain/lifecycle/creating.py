@@ -16,7 +16,7 @@ from postbreeze.domain.errors import (
 )
 from postbreeze.domain.events import EventType
 from postbreeze.domain.lifecycle.arming import cleared, stage, unstage, wished_time
-from postbreeze.domain.lifecycle.basics import ARMABLE, afresh, is_unknown, stopped
+from postbreeze.domain.lifecycle.basics import ARMABLE, afresh, may_be_public, stopped
 from postbreeze.domain.media import NO_ASSETS, Asset, media_of
 from postbreeze.domain.post import (
     Platform,
@@ -192,7 +192,7 @@ def _edited_targets(
         else target
         for target in post.targets
         if target.social_account_id not in accounts
-        and (target.status not in ARMABLE or is_unknown(target))
+        and (target.status not in ARMABLE or may_be_public(target))
     )
     if len(listed) + len(kept) > MOST_TARGETS:
         raise ValidationError.of(
@@ -224,8 +224,8 @@ def _edited_target(
 
 
 def _is_put_aside(target: Target) -> bool:
-    """Tell whether an edit left a target out of which nobody knows whether it is public."""
-    return target.status is TargetStatus.SKIPPED and is_unknown(target)
+    """Tell whether an edit left a target out that may be public."""
+    return target.status is TargetStatus.SKIPPED and may_be_public(target)
 
 
 def _new_target(

@@ -168,7 +168,7 @@ def settle(
 
     Returns None where the claim does not hold the target. A released target of a post that was
     cancelled meanwhile becomes CANCELED; one that has used up its attempts becomes FAILED. That
-    nobody knew what became of an earlier attempt is forgotten only when the platform tells.
+    an earlier attempt may have published it is forgotten only when it is PUBLISHED.
     """
     target = post.target(target_id)
     if target is None or not holds(post, target_id, claim_id):
