@@ -10,11 +10,11 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 
@@ -27,6 +27,8 @@ from postbreeze.domain.lifecycle import NOT_COMPLETED, OUTCOME_UNKNOWN
 from tests.e2e.aws import client
 from tests.e2e.client import Api, Reply, lines, moment, wait_until
 from tests.support.fault_proxy import FaultProxy, Faults, Harm, Kind
+
+Made = TypeVar("Made")
 
 PLENTY = 1_000_000
 PERSISTENCE = 150.0
@@ -115,33 +117,30 @@ class Cells:
         self._rows = client(stack, "dynamodb")
 
     def prepare(self, cell: Cell) -> None:
-        """Give a cell all that belongs to it alone; from the start where the engine is too busy."""
-
-        def is_prepared() -> bool | None:
-            try:
-                self._prepare(cell)
-            except UnavailableError:
-                return None
-            return True
-
-        wait_until(is_prepared, f"{cell.name} to be set up", seconds=120)
-
-    def _prepare(self, cell: Cell) -> None:
+        """Give a cell all that belongs to it alone."""
         operator = self._operator
-        cell.workspace = operator.workspaces.create(cell.name).id
-        user = operator.workspaces.add_member(cell.workspace, Role.OWNER).user_id
-        cell.key = operator.keys.mint(
-            user,
-            cell.name,
-            grants=list(Grant),
-            requests_per_minute=PLENTY,
-            requests_per_quarter_hour=PLENTY,
+        cell.workspace = _when_it_can(lambda: operator.workspaces.create(cell.name)).id
+        user = _when_it_can(
+            lambda: operator.workspaces.add_member(cell.workspace, Role.OWNER)
+        ).user_id
+        cell.key = _when_it_can(
+            lambda: operator.keys.mint(
+                user,
+                cell.name,
+                grants=list(Grant),
+                requests_per_minute=PLENTY,
+                requests_per_quarter_hour=PLENTY,
+            )
         ).plaintext
-        cell.account = operator.accounts.connect_bluesky(
-            cell.workspace, cell.name, f"sandbox-{cell.name}", sign_in=operator.bluesky_sign_in
+        cell.account = _when_it_can(
+            lambda: operator.accounts.connect_bluesky(
+                cell.workspace, cell.name, f"sandbox-{cell.name}", sign_in=operator.bluesky_sign_in
+            )
         ).id
-        cell.endpoint = operator.endpoints.add(
-            cell.workspace, f"{self._endpoint_url}/{cell.name}", ["*"], description=cell.name
+        cell.endpoint = _when_it_can(
+            lambda: operator.endpoints.add(
+                cell.workspace, f"{self._endpoint_url}/{cell.name}", ["*"], description=cell.name
+            )
         ).endpoint.id
         self.faults.know(
             cell.name,
@@ -224,6 +223,18 @@ class Cells:
             return True if event in told else None
 
         wait_until(is_told, f"{event} of {cell.name}", seconds=180)
+
+
+def _when_it_can(step: Callable[[], Made]) -> Made:
+    """Take a step of setting up again for as long as the engine is too busy for it."""
+
+    def made() -> Made | None:
+        try:
+            return step()
+        except UnavailableError:
+            return None
+
+    return wait_until(made, "the engine to have time", seconds=300)
 
 
 def _told(
