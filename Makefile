@@ -17,7 +17,7 @@ THIS_PYTHON = "$$($(PYTHON3) -c 'import sys; print(sys.executable)')"
 SYNC = { [ -x $(1)/bin/python ] || $(UV) venv --quiet --no-project --python $(THIS_PYTHON) $(1); } && \
 	$(UV) pip sync --quiet --require-hashes --python $(1) $(2)
 
-.PHONY: help setup demo up down status test prove mutate test-listing check build bench openapi deploy test-platforms lock clean
+.PHONY: help setup demo up down status test prove mutate test-listing check build bench bench-isolation openapi deploy test-platforms lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 17
@@ -70,6 +70,9 @@ build: setup ## build for AWS, with bytecode
 
 bench: setup ## measure the API of the running local stack
 	@$(BIN)/python -m local.bench
+
+bench-isolation: setup ## measure how much endpoints that hang delay the others, on a stack of its own
+	@$(BIN)/python -m local.bench_isolation $(WITH)
 
 openapi: setup ## write docs/openapi.json and docs/events
 	@$(BIN)/python -m postbreeze.http.openapi > .local/openapi.json && mv .local/openapi.json docs/openapi.json

@@ -1,8 +1,9 @@
 """Starts MiniStack. Run by the engine's own interpreter, which has MiniStack and nothing of ours.
 
 A few things are set right on the way: how it treats EventBridge schedules, which permissions it
-asks of a role, how it reads an index, and how long a function takes to start. A MiniStack that does
-not have what is changed here stops at once instead of running unchanged.
+asks of a role, how it reads an index, how many workers a queue has, and how long a function takes
+to start. A MiniStack that does not have what is changed here stops at once instead of running
+unchanged.
 """
 
 from __future__ import annotations
@@ -78,6 +79,21 @@ def ask_for_single_actions(iam_actions: Any) -> None:
     iam_actions.extract_iam_action = extract_iam_action
 
 
+def count_workers(lambda_service: Any) -> None:
+    """Take the number of a queue's workers for one also where a parameter of the stack says it.
+
+    The engine leaves such a number the text that it is given as, and then reads no queue at all.
+    """
+    original = lambda_service._sqs_esm_concurrency  # noqa: SLF001
+
+    def concurrency(mapping: dict[str, Any], *told: Any, **named: Any) -> int:
+        scaling = {key: int(value) for key, value in (mapping.get("ScalingConfig") or {}).items()}
+        most: int = original({**mapping, "ScalingConfig": scaling}, *told, **named)
+        return most
+
+    lambda_service._sqs_esm_concurrency = concurrency  # noqa: SLF001
+
+
 def share_layers(lambda_runtime: Any) -> None:
     """Unpack each layer once and link to it, where the engine unpacks it for every worker.
 
@@ -120,6 +136,7 @@ def main() -> None:
     # Found beside this file: the engine's interpreter does not know the package.
     indexes = importlib.import_module("engine_indexes")
     indexes.read_in_order(importlib.import_module("ministack.services.dynamodb"))
+    count_workers(importlib.import_module("ministack.services.lambda_svc"))
     share_layers(importlib.import_module("ministack.core.lambda_runtime"))
     importlib.import_module("ministack.app").main()
 

@@ -67,6 +67,7 @@ PROOFS = (
     Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",)),
     Proof(name="mutants", tests=("tests/proofs/test_mutation.py",), workers=1),
     Proof(name="races", tests=("tests/proofs/test_races.py",), workers=1),
+    Proof(name="webhook ledger", tests=("tests/proofs/test_webhook_ledger.py",), workers=1),
     Proof(
         name="deployed faults",
         tests=("tests/proofs/test_deployed_faults.py",),

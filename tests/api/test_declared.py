@@ -14,12 +14,14 @@ import pytest
 
 from postbreeze.domain import ids
 from postbreeze.domain.access import Role
+from postbreeze.domain.documents import timestamp
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.post import PostStatus, TargetStatus
 from postbreeze.http import openapi
 from postbreeze.http.openapi.declaring import Operation
 from postbreeze.http.problems import PROBLEMS
-from tests.support.builders import an_id
+from postbreeze.operations.ports import AccessLostError
+from tests.support.builders import a_delivery, an_endpoint, an_id
 from tests.support.fakes import START
 from tests.support.http_client import Api, Reply, assert_envelope
 
@@ -40,6 +42,7 @@ NAMES_A_WORKSPACE = {
     "presignMedia",
     "addMediaFromUrl",
     "listMedia",
+    "listWebhooks",
 }
 
 
@@ -100,10 +103,16 @@ def a_case(name: str) -> Case:
         if "{mediaId}" in case.operation.path:
             added = api.call("POST", "/media/from-url", {"url": PICTURE})
             media_id = added.body["id"]
+        endpoint = an_endpoint(workspace_id=api.workspace_id)
+        delivery = a_delivery(endpoint)
+        api.world.webhooks.add_endpoint(endpoint)
+        api.world.webhooks.add_delivery(delivery)
         case.path = case.operation.path.format(
             workspaceId=api.workspace_id,
             accountId=api.accounts[0],
             mediaId=media_id,
+            webhookId=endpoint.id,
+            deliveryId=delivery.id,
             asset="page.js",
         )
     if name in NAMES_A_WORKSPACE - {"getWorkspace"}:
@@ -117,6 +126,9 @@ def a_case(name: str) -> Case:
         "presignMedia": {"filename": "a.png", "contentType": "image/png"},
         "addMediaFromUrl": {"url": PICTURE},
         "editMedia": {"altText": "Tulips."},
+        "createWebhook": {"workspaceId": api.workspace_id, "url": "https://hooks.example.com/"},
+        "editWebhook": {"rateLimit": 5},
+        "recoverWebhook": {"since": timestamp(START)},
     }.get(name)
     return case
 
@@ -194,6 +206,10 @@ def never_win(case: Case) -> None:
     world.posts.commit = failing(LostRaceError("again"))  # type: ignore[method-assign]  # others win
     world.assets.replace = failing(LostRaceError("again"))  # type: ignore[method-assign]  # others win
     world.disconnections.begin = failing(LostRaceError("again"))  # type: ignore[method-assign]  # others win
+    world.webhooks.add_endpoint = failing(AccessLostError("again"))  # type: ignore[method-assign]  # and come back
+    world.webhooks.replace_endpoint = failing(LostRaceError("again"))  # type: ignore[method-assign]  # others win
+    world.webhooks.remove_endpoint = failing(LostRaceError("again"))  # type: ignore[method-assign]  # others win
+    world.webhooks.replace_delivery = failing(LostRaceError("again"))  # type: ignore[method-assign]  # others win
 
 
 def name_another_version(case: Case) -> None:

@@ -7,7 +7,16 @@ from postbreeze.domain.access import Role
 from postbreeze.domain.post import Post, PostStatus
 from postbreeze.http import openapi
 from postbreeze.http.responses import BASE_PATH
-from tests.support.exploring import CHECKED, EXAMPLES, Place, checks_there_are, explore, labels
+from tests.support.builders import a_delivery, an_endpoint
+from tests.support.exploring import (
+    CHECKED,
+    EXAMPLES,
+    Place,
+    checks_there_are,
+    explore,
+    fitting_webhooks,
+    labels,
+)
 from tests.support.http_client import Api
 from tests.support.served_api import ServedApi
 
@@ -27,6 +36,8 @@ def things_at(url: str, api: Api) -> Place:
     assets = [api.call("POST", "/media/presign", file).body["mediaAsset"] for _ in range(30)]
     api.world.files.files["https://example.com/spring.png"] = (b"picture", "image/png")
     accounts = [api.add_account(api.workspace_id) for _ in range(30)]
+    removable = [_an_endpoint_and_a_delivery(api)[0] for _ in range(6)]
+    deliveries = dict(_an_endpoint_and_a_delivery(api) for _ in range(6))
     return Place(
         url=url + BASE_PATH,
         key=api.keys[Role.OWNER],
@@ -36,13 +47,26 @@ def things_at(url: str, api: Api) -> Place:
             ids.ACCOUNT: [*api.accounts, *accounts],
             ids.WORKSPACE: [api.workspace_id],
             ids.MEDIA: [asset["id"] for asset in assets],
+            ids.ENDPOINT: removable,
         },
         fitting={
-            name: [_parameters(name, post) for post in posts if post.status in statuses]
-            for name, statuses in FITTING.items()
+            **fitting_webhooks(deliveries),
+            **{
+                name: [_parameters(name, post) for post in posts if post.status in statuses]
+                for name, statuses in FITTING.items()
+            },
         },
+        receiver="https://hooks.example.com/",
         now=api.world.clock.now(),
     )
+
+
+def _an_endpoint_and_a_delivery(api: Api) -> tuple[str, str]:
+    endpoint = an_endpoint(workspace_id=api.workspace_id)
+    delivery = a_delivery(endpoint)
+    api.world.webhooks.add_endpoint(endpoint)
+    api.world.webhooks.add_delivery(delivery)
+    return endpoint.id, delivery.id
 
 
 def _parameters(operation: str, post: Post) -> dict[str, str]:

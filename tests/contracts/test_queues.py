@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
 from postbreeze.domain.changes import PublishTarget, ResolveTarget
+from postbreeze.domain.webhook import Lane
+from postbreeze.operations.ports import DeliveryQueue
 from tests.support.aws import Aws
 from tests.support.fakes import FakeDeliveryQueue, FakePublishQueue, QueuedDelivery
 
@@ -56,39 +59,56 @@ def test_every_message_is_sent_once(aws: Aws | None, number: int) -> None:
     assert sorted(received, key=repr) == sorted(messages, key=repr)
 
 
-def test_a_delivery_is_sent_with_its_endpoint_as_group(aws: Aws | None) -> None:
+@pytest.mark.parametrize("lane", Lane)
+def test_a_delivery_is_sent_by_its_lane_with_its_endpoint_as_group(
+    aws: Aws | None, lane: Lane
+) -> None:
     # When / Then
     if aws is None:
         fake = FakeDeliveryQueue()
-        fake.send("wh_1", "dlv_1")
-        assert fake.sent == [QueuedDelivery(endpoint_id="wh_1", delivery_id="dlv_1")]
+        fake.send("wh_1", "dlv_1", lane=lane)
+        assert fake.sent == [QueuedDelivery(endpoint_id="wh_1", delivery_id="dlv_1", lane=lane)]
         return
-    url = aws.queue()
-    SqsDeliveryQueue(aws.clients.sqs(), queue_url=url).send("wh_1", "dlv_1")
-    (message,) = aws.received(url, 1)
-    assert json.loads(message["Body"]) == {"endpointId": "wh_1", "deliveryId": "dlv_1"}
+    urls = {each: aws.queue() for each in Lane}
+    delivery_queue(aws, urls).send("wh_1", "dlv_1", lane=lane)
+    (message,) = aws.received(urls[lane], 1)
+    assert json.loads(message["Body"]) == {
+        "endpointId": "wh_1",
+        "deliveryId": "dlv_1",
+        "lane": lane.value,
+    }
     attributes: dict[str, Any] = message.get("Attributes", {})
     assert attributes.get("MessageGroupId") == "wh_1"
 
 
+@pytest.mark.parametrize("lane", Lane)
 @pytest.mark.parametrize("number", [0, 1, 10, 11, 25])
-def test_many_deliveries_are_sent_each_once_with_its_group(aws: Aws | None, number: int) -> None:
+def test_many_deliveries_are_sent_each_once_with_its_group(
+    aws: Aws | None, number: int, lane: Lane
+) -> None:
     # Given
     deliveries = [(f"wh_{each % 3}", f"dlv_{each:02}") for each in range(number)]
     # When / Then
     if aws is None:
         fake = FakeDeliveryQueue()
-        fake.send_all(deliveries)
-        assert [(each.endpoint_id, each.delivery_id) for each in fake.sent] == deliveries
+        fake.send_all(deliveries, lane=lane)
+        sent = [(each.endpoint_id, each.delivery_id, each.lane) for each in fake.sent]
+        assert sent == [(*delivery, lane) for delivery in deliveries]
         return
-    url = aws.queue()
-    SqsDeliveryQueue(aws.clients.sqs(), queue_url=url).send_all(deliveries)
-    received = aws.received(url, number)
+    urls = {each: aws.queue() for each in Lane}
+    delivery_queue(aws, urls).send_all(deliveries, lane=lane)
+    received = aws.received(urls[lane], number)
     bodies = [json.loads(message["Body"]) for message in received]
     groups = [message.get("Attributes", {}).get("MessageGroupId") for message in received]
-    sent = sorted((body["endpointId"], body["deliveryId"]) for body in bodies)
-    assert sent == sorted(deliveries)
+    arrived = sorted((body["endpointId"], body["deliveryId"], body["lane"]) for body in bodies)
+    assert arrived == sorted((*delivery, lane.value) for delivery in deliveries)
     assert groups == [body["endpointId"] for body in bodies]
+
+
+def delivery_queue(aws: Aws, urls: Mapping[Lane, str]) -> DeliveryQueue:
+    return SqsDeliveryQueue(
+        aws.clients.sqs(), queue_url=urls[Lane.PROMPT], late_queue_url=urls[Lane.LATE]
+    )
 
 
 @pytest.mark.parametrize("place", ["moto", "engine"])

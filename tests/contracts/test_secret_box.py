@@ -11,7 +11,7 @@ from postbreeze.adapters.secrets import KmsSecretBox
 from postbreeze.domain.errors import SecretUnreadableError
 from postbreeze.operations.ports import SecretBox
 from tests.support.aws import Aws
-from tests.support.fakes import FakeSecretBox
+from tests.support.fakes import FakeClock, FakeSecretBox
 
 CONTEXT = {"accountId": "soc_1", "workspaceId": "ws_1"}
 
@@ -28,9 +28,11 @@ def boxes(aws: Aws | None) -> Boxes:
     if aws is None:
         return Boxes(FakeSecretBox("one"), lambda: FakeSecretBox("two"))
     client = aws.clients.kms()
-    return Boxes(
-        KmsSecretBox(client, key_arn=aws.key()), lambda: KmsSecretBox(client, key_arn=aws.key())
-    )
+
+    def box() -> SecretBox:
+        return KmsSecretBox(client, key_arn=aws.key(), clock=FakeClock())
+
+    return Boxes(box(), box)
 
 
 @pytest.mark.parametrize("secret", ["one short secret", "Pässwörd\x00\n", "ä" * 2048])
@@ -45,7 +47,10 @@ def test_what_is_sealed_opens_again(boxes: Boxes, secret: str) -> None:
     "context", [{}, {"accountId": "soc_1"}, CONTEXT | {"accountId": "soc_2"}, CONTEXT | {"x": "y"}]
 )
 def test_it_does_not_open_in_another_context(boxes: Boxes, context: dict[str, str]) -> None:
+    # Given one that was opened in its own just before
     sealed = boxes.box.seal("secret", CONTEXT)
+    boxes.box.open(sealed, CONTEXT)
+    # When / Then
     with pytest.raises(SecretUnreadableError):
         boxes.box.open(sealed, context)
 
@@ -54,6 +59,7 @@ def test_it_does_not_open_in_another_context(boxes: Boxes, context: dict[str, st
 def test_it_does_not_open_once_tampered_with(boxes: Boxes) -> None:
     # The engine authenticates the context only, not the text.
     sealed = boxes.box.seal("secret", CONTEXT)
+    boxes.box.open(sealed, CONTEXT)
     with pytest.raises(SecretUnreadableError):
         boxes.box.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), CONTEXT)
 

@@ -12,7 +12,7 @@ from local import paths
 from local.seed import BLUESKY_ACCOUNTS, PLENTY
 from postbreeze.cli.deployment import Operator
 from postbreeze.domain import ids
-from postbreeze.domain.access import Role
+from postbreeze.domain.access import Grant, Role
 from postbreeze.domain.post import Platform
 from tests.e2e.client import Api
 from tests.support.deployment import operator_of
@@ -32,6 +32,12 @@ SUCCEEDS_IN_PROCESS_ONLY = {
 def test_the_deployed_stack_does_what_the_description_says(stack: Mapping[str, Any]) -> None:
     # Given a workspace with things in every state, and a key that reaches nothing else
     description = json.loads((paths.ROOT / "docs" / "openapi.json").read_text(encoding="utf-8"))
+    # This stack sends to its own machine too, which the description does not say.
+    description["paths"] = {
+        path: item
+        for path, item in description["paths"].items()
+        if not path.startswith("/webhooks")
+    }
     place = _things(stack, operator_of(stack))
     # When it is explored
     found = explore(description, place, is_thorough=False)
@@ -48,7 +54,11 @@ def _things(stack: Mapping[str, Any], operator: Operator) -> Place:
     workspace_id = operator.workspaces.create("Explored").id
     user_id = operator.workspaces.add_member(workspace_id, Role.OWNER).user_id
     key = operator.keys.mint(
-        user_id, "explorer", requests_per_minute=PLENTY, requests_per_quarter_hour=PLENTY
+        user_id,
+        "explorer",
+        grants=list(Grant),
+        requests_per_minute=PLENTY,
+        requests_per_quarter_hour=PLENTY,
     )
     bluesky = operator.accounts.connect_bluesky(
         workspace_id,
@@ -76,6 +86,7 @@ def _things(stack: Mapping[str, Any], operator: Operator) -> Place:
     return Place(
         url=stack["apiUrl"],
         key=key.plaintext,
+        receiver=stack["receiver"]["url"],
         known={
             ids.POST: [post["id"] for post in posts],
             ids.TARGET: [target["id"] for post in posts for target in post["targets"]],

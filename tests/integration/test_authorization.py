@@ -23,8 +23,9 @@ from postbreeze.domain.access import Role
 from postbreeze.domain.documents import timestamp
 from postbreeze.domain.media import Asset, AssetStatus
 from postbreeze.domain.post import Post, PostStatus, TargetStatus
+from postbreeze.domain.webhook import DeliveryStatus
 from postbreeze.http import openapi
-from tests.support.builders import a_post, an_id
+from tests.support.builders import a_delivery, a_post, an_event, an_id
 from tests.support.core import (
     AN_HOUR,
     OTHER_WORKSPACE,
@@ -51,13 +52,15 @@ PEOPLE = (*Role, None)
 
 OPENS = ("full", "scoped here", "scoped elsewhere")
 OPENS_NOTHING = ("revoked", "expired", "unknown", "malformed", "none")
-KEYS = (*OPENS, *OPENS_NOTHING)
+UNGRANTED = "without grants"
+KEYS = (*OPENS, *OPENS_NOTHING, UNGRANTED)
 
 PLACES = ("own", "deleted", "other", "unknown")
 """Where the object is: in ``WORKSPACE``, there but deleted, in a workspace of others, nowhere."""
 
 NO_BODY = None
 FILE_URL = "https://files.example/a.png"
+HOOK_URL = "https://hooks.example.com/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,8 @@ class Thing:
     asset: str
     posts: Mapping[PostStatus, str]
     target: str
+    endpoint: str
+    delivery: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,8 @@ class Expectation:
 
     ``names_workspace`` is for routes whose request names a workspace itself; ``about`` is what is
     deleted in the place ``deleted``, None where nothing of it can be. ``commits`` is the call that
-    writes on the condition that the caller still may.
+    writes on the condition that the caller still may. ``needs_grant`` is for routes that a key must
+    have been minted for.
     """
 
     roles: frozenset[Role]
@@ -86,6 +92,7 @@ class Expectation:
     names_workspace: bool = False
     about: str | None = "post"
     commits: str | None = None
+    needs_grant: bool = False
 
 
 def _post(
@@ -94,8 +101,30 @@ def _post(
     return lambda thing: (f"/posts/{thing.posts[state]}{suffix}", body)
 
 
+def _webhook(
+    suffix: str = "",
+    body: object = NO_BODY,
+    *,
+    status: int = 200,
+    commits: str | None = None,
+) -> Expectation:
+    """Expect what all routes of an endpoint have in common; ``suffix`` may name its delivery."""
+    return Expectation(
+        roles=MANAGERS,
+        request=lambda thing: (
+            f"/webhooks/{thing.endpoint}{suffix.format(delivery=thing.delivery)}",
+            body,
+        ),
+        status=status,
+        about=None,
+        commits=commits,
+        needs_grant=True,
+    )
+
+
 AT = {"scheduledFor": timestamp(START + AN_HOUR)}
 COMMIT = "posts.commit"
+CHANGE = "webhooks.replace_endpoint"
 
 TABLE: Mapping[tuple[str, str], Expectation] = {
     ("POST", "/posts"): Expectation(
@@ -212,6 +241,35 @@ TABLE: Mapping[tuple[str, str], Expectation] = {
         request=lambda thing: (f"/media/{thing.asset}", NO_BODY),
         about="asset",
     ),
+    ("POST", "/webhooks"): Expectation(
+        roles=MANAGERS,
+        request=lambda thing: ("/webhooks", {"workspaceId": thing.workspace, "url": HOOK_URL}),
+        status=201,
+        names_workspace=True,
+        about=None,
+        commits="webhooks.add_endpoint",
+        needs_grant=True,
+    ),
+    ("GET", "/webhooks"): Expectation(
+        roles=MANAGERS,
+        request=lambda thing: (f"/webhooks?workspaceId={thing.workspace}", NO_BODY),
+        names_workspace=True,
+        about=None,
+        needs_grant=True,
+    ),
+    ("GET", "/webhooks/<endpoint_id>"): _webhook(),
+    ("PATCH", "/webhooks/<endpoint_id>"): _webhook("", {"rateLimit": 5}, commits=CHANGE),
+    ("DELETE", "/webhooks/<endpoint_id>"): _webhook(commits="webhooks.remove_endpoint"),
+    ("POST", "/webhooks/<endpoint_id>/rotate-secret"): _webhook("/rotate-secret", commits=CHANGE),
+    ("POST", "/webhooks/<endpoint_id>/test"): _webhook("/test", status=202),
+    ("POST", "/webhooks/<endpoint_id>/recover"): _webhook(
+        "/recover", {"since": timestamp(START)}, status=202, commits=CHANGE
+    ),
+    ("GET", "/webhooks/<endpoint_id>/deliveries"): _webhook("/deliveries"),
+    ("GET", "/webhooks/<endpoint_id>/deliveries/<delivery_id>"): _webhook("/deliveries/{delivery}"),
+    ("POST", "/webhooks/<endpoint_id>/deliveries/<delivery_id>/redeliver"): _webhook(
+        "/deliveries/{delivery}/redeliver", status=202
+    ),
 }
 """Every route that needs a key."""
 
@@ -243,6 +301,8 @@ class World:
                 asset=an_id(ids.MEDIA),
                 posts={status: an_id(ids.POST) for status in PostStatus},
                 target=an_id(ids.TARGET),
+                endpoint=an_id(ids.ENDPOINT),
+                delivery=an_id(ids.DELIVERY),
             ),
         }
         self.nobody = numbered("usr", 77)
@@ -253,9 +313,17 @@ class World:
             status: self._post(status, workspace, account, deleted_at=deleted_at)
             for status in PostStatus
         }
+        endpoint = self.core.an_endpoint(id=an_id(ids.ENDPOINT), workspace_id=workspace)
+        self.core.webhooks.add_endpoint(endpoint)
+        delivery = a_delivery(
+            endpoint, an_event(workspace_id=workspace), status=DeliveryStatus.EXHAUSTED
+        )
+        self.core.webhooks.add_delivery(delivery)
         return Thing(
             workspace=workspace,
             account=account,
+            endpoint=endpoint.id,
+            delivery=delivery.id,
             asset=self._asset(workspace, is_deleted=is_deleted),
             posts={status: post.id for status, post in posts.items()},
             target=posts[PostStatus.PUBLISHED].targets[0].id,
@@ -298,6 +366,7 @@ class World:
             "scoped elsewhere": {"workspace_ids": frozenset({OTHER_WORKSPACE})},
             "revoked": {"revoked_at": START},
             "expired": {"expires_at": START},
+            UNGRANTED: {"grants": frozenset()},
         }
         if mode == "none":
             return None
@@ -357,6 +426,8 @@ def expected(
     """Say how a case must be answered."""
     if mode in OPENS_NOTHING:
         return UNAUTHORIZED
+    if mode == UNGRANTED:
+        return FORBIDDEN
     reaches = {
         "full": True,
         "scoped here": place in {"own", "deleted"},
@@ -374,6 +445,8 @@ def cases() -> Iterator[tuple[tuple[str, str], Role | None, str, str]]:
         if route == ("GET", "/workspaces"):
             continue
         if place == "deleted" and TABLE[route].about is None:
+            continue
+        if mode == UNGRANTED and not TABLE[route].needs_grant:
             continue
         yield route, person, mode, place
 
@@ -433,7 +506,7 @@ def test_every_case_of_the_matrix(record_property: Callable[[str, object], None]
     )
     assert failures == []
     assert len(unauthorized) == 1, "keys that open nothing are told apart"
-    assert {200, 201, 401, 403, 404} == outcomes.keys()
+    assert {200, 201, 202, 401, 403, 404} == outcomes.keys()
 
 
 def test_every_route_has_its_expectation() -> None:
@@ -541,8 +614,12 @@ GUARDED = sorted(route for route, expectation in TABLE.items() if expectation.co
 def test_whatever_changes_a_post_or_an_account_is_guarded() -> None:
     by_itself = {("PATCH", "/media/<asset_id>"), ("DELETE", "/media/<asset_id>")}
     adding = {("POST", "/media/presign"), ("POST", "/media/from-url")}
+    sending = {
+        ("POST", "/webhooks/<endpoint_id>/test"),
+        ("POST", "/webhooks/<endpoint_id>/deliveries/<delivery_id>/redeliver"),
+    }
     writing = {route for route in TABLE if route[0] != "GET"}
-    assert writing - set(GUARDED) == by_itself | adding
+    assert writing - set(GUARDED) == by_itself | adding | sending
 
 
 @pytest.mark.parametrize("change", ["removed", "demoted"])

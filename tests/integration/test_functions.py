@@ -107,7 +107,9 @@ def test_a_missing_variable_stops_a_function_at_once(
         load(function)
 
 
-@pytest.mark.parametrize("function", ["publish_target", "deliver_webhook", "media_api"])
+@pytest.mark.parametrize(
+    "function", ["publish_target", "deliver_webhook", "media_api", "webhooks_api"]
+)
 def test_the_loopback_allowance_stops_a_function_on_lambda(
     environ: Mapping[str, str], function: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

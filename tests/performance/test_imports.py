@@ -16,6 +16,7 @@ from postbreeze.settings import (
     PostsApiSettings,
     PublishTargetSettings,
     ReconcileSettings,
+    WebhooksApiSettings,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,7 @@ CEILINGS = {
     "workspaces_api": 620,
     "docs_api": 640,
     "media_api": 630,
+    "webhooks_api": 640,
     "start_publish": 440,
     "publish_target": 455,
     "fan_out_event": 440,
@@ -73,6 +75,14 @@ NOT_NEEDED = {
         "postbreeze.operations.create",
         "postbreeze.triggers",
     ),
+    "webhooks_api": (
+        "postbreeze.adapters.platforms",
+        "postbreeze.adapters.scheduler",
+        "postbreeze.adapters.sns",
+        "postbreeze.operations.cancel",
+        "postbreeze.operations.create",
+        "postbreeze.triggers",
+    ),
     "docs_api": (
         "postbreeze.adapters.egress",
         "postbreeze.adapters.dynamodb.directory",
@@ -90,7 +100,13 @@ NOT_NEEDED = {
 
 def imported_by(function: str) -> set[str]:
     """Import a function's file in a process of its own; return the modules that came with it."""
-    kinds = [PostsApiSettings, PublishTargetSettings, DeliverWebhookSettings, ReconcileSettings]
+    kinds = [
+        PostsApiSettings,
+        WebhooksApiSettings,
+        PublishTargetSettings,
+        DeliverWebhookSettings,
+        ReconcileSettings,
+    ]
     names = {field.name.upper() for kind in kinds for field in fields(kind)}
     code = (
         "import sys; before = set(sys.modules); import app; import json;"

@@ -316,7 +316,7 @@ class Backlog:
             place = body["endpointId"], body["deliveryId"]
             self.delivered[place] += 1
             if self.delivered[place] == 1:
-                done = webhook.dropped(self.deliveries[place])
+                done = webhook.dropped(self.deliveries[place], now=FakeClock().now())
                 self.webhooks.replace_delivery(done, expected_revision=done.revision - 1)
 
     def _publish(self, messages: Sequence[Any]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from postbreeze.domain.errors import PlatformRetriableError
 from postbreeze.domain.lifecycle import LEASE
 from postbreeze.domain.post import PostDraft, PostStatus, TargetDraft, TargetStatus
-from postbreeze.domain.webhook import EndpointStatus
+from postbreeze.domain.webhook import EndpointStatus, Lane
 from postbreeze.operations.answers import Idempotency
 from postbreeze.operations.publish import ACCOUNT_NOT_ACTIVE
 from tests.support.core import A_MINUTE, A_SECOND, ENDPOINT, WORKSPACE
@@ -229,8 +229,8 @@ def delivered_beside(*acts: str, answer: int = 200, is_disabled: bool = False) -
     if is_disabled:
         core.endpoints.disable(WORKSPACE, ENDPOINT)
     known: dict[str, Callable[[], object]] = {
-        "deliver": lambda: core.deliver(*delivery),
-        "again": lambda: core.deliver(*delivery),
+        "deliver": lambda: core.deliver(*delivery, Lane.PROMPT),
+        "again": lambda: core.deliver(*delivery, Lane.PROMPT),
         "fan out": lambda: core.fan_out(play.post.id, event_id),
         "reconcile": core.reconcile,
         "enable": lambda: core.endpoints.enable(WORKSPACE, ENDPOINT),

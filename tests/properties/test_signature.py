@@ -19,6 +19,7 @@ from postbreeze.webhooks.signature import (
     secret_bytes,
     sign,
     verify_postbreeze,
+    verify_standard,
 )
 
 secrets = st.binary(min_size=32, max_size=32).map(new_secret)
@@ -46,7 +47,8 @@ def test_every_secret_that_signed_verifies(
     headers = sign(body, delivery_id=delivery_id, at=at, secrets=signing)
     # Then
     for secret in signing:
-        assert verify_postbreeze(headers, body, secret, at) == at.replace(microsecond=0)
+        for verify in (verify_postbreeze, verify_standard):
+            assert verify(headers, body, secret, at) == at.replace(microsecond=0)
     alone = sign(body, delivery_id=delivery_id, at=at, secrets=signing[-1:])
     assert headers[SIGNATURE_HEADER].endswith("," + alone[SIGNATURE_HEADER].partition(",")[2])
 
@@ -58,18 +60,24 @@ def test_no_other_body_and_no_other_secret_verifies(
     # Given
     headers = sign(body, delivery_id="dlv_1", at=at, secrets=[secret])
     # Then
-    if other_body != body:
-        with pytest.raises(VerificationError):
-            verify_postbreeze(headers, other_body, secret, at)
-    if other_secret != secret:
-        with pytest.raises(VerificationError):
-            verify_postbreeze(headers, body, other_secret, at)
+    for verify in (verify_postbreeze, verify_standard):
+        if other_body != body:
+            with pytest.raises(VerificationError):
+                verify(headers, other_body, secret, at)
+        if other_secret != secret:
+            with pytest.raises(VerificationError):
+                verify(headers, body, other_secret, at)
 
 
 @given(st.text(), st.binary(), secrets)
 def test_no_header_whatever_makes_the_check_fall_over(value: str, body: bytes, secret: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
     with pytest.raises(VerificationError):
-        verify_postbreeze({SIGNATURE_HEADER: value}, body, secret, datetime(2026, 1, 1, tzinfo=UTC))
+        verify_postbreeze({SIGNATURE_HEADER: value}, body, secret, now)
+    signed = {"webhook-id": "dlv_1", "webhook-timestamp": "1767225600", "webhook-signature": "v1,"}
+    for name in signed:
+        with pytest.raises(VerificationError):
+            verify_standard({**signed, name: value}, body, secret, now)
 
 
 @given(json_values, delivery_ids, st.lists(secrets, min_size=1, max_size=2, unique=True))

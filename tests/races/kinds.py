@@ -364,7 +364,7 @@ def _endpoint(chance: Random, core: Core, workspace_id: str) -> Endpoint:
 def _parked(raced: Raced) -> Iterable[str]:
     """Tell whether the endpoint was switched off in time for its delivery to be parked."""
     for delivery in raced.found.deliveries[raced.round.endpoints[0].id]:
-        # A lease, an attempt's end; parking and its undoing are two more.
+        # A lease, an attempt's end; waiting, or parking and its undoing, are more.
         yield "delivered at once" if delivery.revision <= 3 else "parked and delivered"
 
 

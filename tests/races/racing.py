@@ -43,10 +43,11 @@ from postbreeze.domain.errors import PostbreezeError
 from postbreeze.domain.events import Event
 from postbreeze.domain.lifecycle import LEASE
 from postbreeze.domain.post import Post, PostStatus
-from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint
+from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, Lane
 from postbreeze.operations.administer.keys import Keys
 from postbreeze.operations.answers import Answer, Idempotency
 from postbreeze.operations.platform_port import ExternalPost, Publication
+from postbreeze.operations.ports import DeliveryFilter
 from tests.support.aws import Aws, on_engine
 from tests.support.core import (
     A_MINUTE,
@@ -58,7 +59,7 @@ from tests.support.core import (
     numbered,
     straight,
 )
-from tests.support.fakes import FakeRandomness
+from tests.support.fakes import FakeRandomness, QueuedDelivery
 from tests.support.platforms import FakePlatform
 
 PROCESSES: Final = 4
@@ -295,7 +296,9 @@ class Racer(Core):
             posts=posts,
             events={post.id: self.posts.timeline(post.id) for post in posts},
             deliveries={
-                endpoint.id: self.webhooks.deliveries(endpoint.id, 100)
+                endpoint.id: self.webhooks.deliveries(
+                    endpoint.id, DeliveryFilter(), limit=100
+                ).deliveries
                 for endpoint in a_round.endpoints
             },
             sent={
@@ -475,9 +478,10 @@ class Racer(Core):
             self.endpoints.enable(endpoint.workspace_id, endpoint.id)
         self.clock.advance(AN_HOUR)
         for endpoint in a_round.endpoints:
-            for delivery in self.webhooks.deliveries(endpoint.id, 100):
+            everything = DeliveryFilter()
+            for delivery in self.webhooks.deliveries(endpoint.id, everything, limit=100).deliveries:
                 if delivery.status is DeliveryStatus.PENDING:
-                    self.deliver(endpoint.id, delivery.id)
+                    self.deliver(endpoint.id, delivery.id, Lane.LATE)
 
     def _end(self, post_id: str) -> None:
         present = self.post(post_id)
@@ -494,8 +498,11 @@ class Racer(Core):
             self.conclude(post_id)
 
     def _handled(self, messages: Sequence[Message]) -> str:
+        """Handle messages; deliveries that are to wait are left to the end of the round."""
         told = []
         for message in list(messages):
+            if isinstance(message, QueuedDelivery) and message.delay_seconds:
+                continue
             self.shared.workflow_id = getattr(message, "workflow_id", "")
             told.append(str(self.do(message)))
         return "+".join(sorted(set(told)))

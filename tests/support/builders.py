@@ -422,6 +422,7 @@ def an_endpoint(**changes: Any) -> Endpoint:
         status=EndpointStatus.ENABLED,
         sealed_secrets=(b"\x00sealed\xff",),
         created_at=START,
+        updated_at=START,
     )
     return replace(endpoint, **changes)
 

@@ -1,5 +1,7 @@
 """Writes docs/events: the schema of each event that is sent, and an example of it.
 
+The command line has the examples too, for `postbreeze webhook trigger`.
+
     python -m tests.support.catalogue            # `make openapi` does this
     python -m tests.support.catalogue release    # with a release: keep the schemas as its own
 
@@ -14,10 +16,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from postbreeze.cli import triggering
 from postbreeze.domain.events import EventType
 from postbreeze.domain.post import MediaDraft, TargetDraft
 from postbreeze.http.openapi.events import SUBJECTS, event_schema
-from tests.support.core import AN_HOUR, Core, numbered
+from tests.support.core import AN_HOUR, ENDPOINT, WORKSPACE, Core, numbered
 from tests.support.event_schemas import example_file, released_file, schema_file
 from tests.support.platforms import Accident
 
@@ -78,6 +81,19 @@ def _disconnected(core: Core) -> None:
     core.disconnect_account("owner", numbered("soc", 20))
 
 
+def _tested(core: Core) -> None:
+    core.endpoints.test(WORKSPACE, ENDPOINT)
+
+
+def _disabled(core: Core) -> None:
+    core.webhooks.add_endpoint(core.an_endpoint(2, event_filters=("webhook.*",)))
+    core.sender.script.append(410)
+    _created(core, scheduled_for=None)
+
+
+PAYLOADS = Path(triggering.__file__).with_name("examples.json")
+"""Where the command line has the examples."""
+
 HAPPENINGS: Mapping[EventType, Callable[[Core], None]] = {
     EventType.POST_CREATED: _draft,
     EventType.POST_SCHEDULED: _scheduled,
@@ -89,6 +105,8 @@ HAPPENINGS: Mapping[EventType, Callable[[Core], None]] = {
     EventType.POST_FAILED: _failed,
     EventType.POST_DELETED: _deleted,
     EventType.ACCOUNT_DISCONNECTED: _disconnected,
+    EventType.WEBHOOK_TEST: _tested,
+    EventType.WEBHOOK_DISABLED: _disabled,
 }
 """What makes the service send each event."""
 
@@ -126,10 +144,18 @@ def example_texts() -> dict[Path, str]:
     return {example_file(name): text(json.loads(example(name))) for name in HAPPENINGS}
 
 
+def payloads_text(examples: Mapping[Path, str]) -> str:
+    """Return what the command line has of the examples: all payloads in one file."""
+    documents = [json.loads(each) for each in examples.values()]
+    return text({document["event"]: document["payload"] for document in documents})
+
+
 def write() -> None:
     """Write all files; the schemas first, as all that the core sends is held to them."""
     _write(schema_texts())
-    _write(example_texts())
+    examples = example_texts()
+    _write(examples)
+    _write({PAYLOADS: payloads_text(examples)})
 
 
 def release() -> None:

@@ -33,6 +33,7 @@ from postbreeze.operations import deliver, publish
 from postbreeze.operations.administer.endpoints import Endpoints
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.arm import Arm
+from postbreeze.operations.backlog import SendBacklog
 from postbreeze.operations.cancel import CancelCommand, CancelPost
 from postbreeze.operations.changing import ChangePost, PostRequest
 from postbreeze.operations.conclude import Conclude
@@ -44,8 +45,11 @@ from postbreeze.operations.edit import EditCommand, EditPost
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.fan_out import FanOut
 from postbreeze.operations.fitness import Fitness
+from postbreeze.operations.isolate import IsolateEndpoint
+from postbreeze.operations.judge import JudgeEndpoint
 from postbreeze.operations.media.library import Library
 from postbreeze.operations.media.ports import AssetStore, Storage
+from postbreeze.operations.notices import TellOthers
 from postbreeze.operations.platform_port import (
     ExternalPost,
     PlatformClient,
@@ -64,6 +68,7 @@ from postbreeze.operations.ports import (
     SecretBox,
     WebhookResponse,
     WebhookSender,
+    WebhookSendError,
     WebhookStore,
 )
 from postbreeze.operations.publish import PublishOneTarget
@@ -122,20 +127,49 @@ class SentRequest:
 
 @dataclass(slots=True)
 class FakeSender:
-    """An endpoint that answers 200, or what is scripted: one status, answer or error a call."""
+    """An endpoint that answers 200, or what is scripted: one status, answer or error a call.
 
-    script: list[int | WebhookResponse | Exception] = field(default_factory=list)
+    Or what gives an answer to a request.
+    """
+
+    script: list[int | WebhookResponse | Exception | Callable[[SentRequest], WebhookResponse]] = (
+        field(default_factory=list)
+    )
     requests: list[SentRequest] = field(default_factory=list)
+    last_took: timedelta = timedelta(0)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookResponse:
         check_event(headers["X-Postbreeze-Event"], body)
-        self.requests.append(SentRequest(url=url, headers=dict(headers), body=body))
+        request = SentRequest(url=url, headers=dict(headers), body=body)
+        self.requests.append(request)
         answer = self.script.pop(0) if self.script else 200
+        if callable(answer):
+            try:
+                answer = answer(request)
+            except WebhookSendError as error:
+                answer = error
+        if isinstance(answer, int):
+            answer = WebhookResponse(status=answer, headers={}, body=b"ok", duration_ms=12)
+        if isinstance(answer, WebhookSendError | WebhookResponse):
+            self.last_took = timedelta(milliseconds=answer.duration_ms)
         if isinstance(answer, Exception):
             raise answer
-        if isinstance(answer, WebhookResponse):
-            return answer
-        return WebhookResponse(status=answer, headers={}, body=b"ok", duration_ms=12)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class SenderWatch:
+    """Something else is done where the endpoint's answer says that it took longer than that."""
+
+    sender: FakeSender
+
+    def over(self, call: Callable[[], Any], *, after: timedelta, then: Callable[[], None]) -> Any:
+        self.sender.last_took = timedelta(0)
+        try:
+            return call()
+        finally:
+            if self.sender.last_took > after:
+                then()
 
 
 class OneByOne(FakeTogether):
@@ -394,12 +428,21 @@ class Core:
             clock=self.clock,
             telemetry=self.telemetry,
         )
+        self.tell_others = TellOthers(webhooks=webhooks, queue=delivery_queue, clock=self.clock)
         self.deliver = Deliver(
             webhooks=webhooks,
             posts=posts,
             sender=sender,
             secrets=secrets,
             queue=delivery_queue,
+            judge=JudgeEndpoint(
+                webhooks=webhooks,
+                tell_others=self.tell_others,
+                clock=self.clock,
+                telemetry=self.telemetry,
+            ),
+            isolate=IsolateEndpoint(webhooks=webhooks, clock=self.clock, telemetry=self.telemetry),
+            watch=SenderWatch(self.sender),
             clock=self.clock,
             randomness=self.randomness,
             telemetry=self.telemetry,
@@ -443,6 +486,8 @@ class Core:
             effects=self.effects,
             bus=bus,
             delivery_queue=delivery_queue,
+            tell_others=self.tell_others,
+            send_backlog=SendBacklog(webhooks=webhooks, queue=delivery_queue, clock=self.clock),
             together=self.world.together,
             clock=self.clock,
             telemetry=self.telemetry,
@@ -556,6 +601,7 @@ class Core:
             status=EndpointStatus.ENABLED,
             sealed_secrets=(),
             created_at=self.clock.now(),
+            updated_at=self.clock.now(),
         )
         sealed = self.secrets.seal(WEBHOOK_SECRET, deliver.sealing_context(endpoint))
         return replace(endpoint, **{"sealed_secrets": (sealed,), **wanted})
@@ -766,7 +812,7 @@ class Core:
             case ResolveTarget():
                 return self.publisher.resolve(message.post_id, message.target_id, message.claim_id)
             case QueuedDelivery():
-                return self.deliver(message.endpoint_id, message.delivery_id)
+                return self.deliver(message.endpoint_id, message.delivery_id, message.lane)
             case post_id, event_id:
                 return self.fan_out(post_id, event_id)
 
@@ -806,6 +852,7 @@ class Core:
             *(post.attention_at for post in self.posts._posts.values()),
             *(entry[0] for entry in self.waiting),
             *(delivery.due_at for delivery in self.webhooks._deliveries.values()),
+            *(endpoint.due_at for endpoint in self.webhooks._endpoints.values()),
             *(work.due_at for work in self.world.disconnections.works.values()),
             *(
                 event.pending_since + timedelta(seconds=30)

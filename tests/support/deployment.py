@@ -32,6 +32,7 @@ def variables(aws: Aws) -> dict[str, str]:
         "FAN_OUT_QUEUE_URL": fan_out_queue,
         "PUBLISH_QUEUE_URL": aws.queue(),
         "DELIVERY_QUEUE_URL": aws.queue(),
+        "LATE_DELIVERY_QUEUE_URL": aws.queue(),
         "SCHEDULE_GROUP": aws.schedule_group(),
         "SCHEDULE_ROLE_ARN": "arn:aws:iam::123456789012:role/schedule",
         "START_PUBLISH_ARN": "arn:aws:lambda:us-east-1:123456789012:function:start-publish",

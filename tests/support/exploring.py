@@ -24,6 +24,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.transport import Response
 from schemathesis.engine import Status, events, from_schema
 from schemathesis.engine.recorder import ScenarioRecorder
+from schemathesis.generation.meta import TestPhase
 from schemathesis.schemas import BaseSchema
 
 CHECKED = frozenset(
@@ -72,12 +73,23 @@ _MAY_REFUSE = (
     "presignMedia",
     "addMediaFromUrl",
     "deleteMedia",
+    "createWebhook",
+    "editWebhook",
+    "recoverWebhook",
+    "rotateWebhookSecret",
+    "listDeliveries",
 )
 _ACCEPTABLE = ["2xx", "304", "400", "403", "404", "409", "412", "422", "423", "429"]
 
 _IDENTIFIER = re.compile(r"([a-z]+)_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]{5})", re.IGNORECASE)
-_NAMES = {"postId": "post", "targetId": "tgt", "accountId": "soc", "mediaId": "med"}
+_NAMES = {
+    "postId": "post",
+    "targetId": "tgt",
+    "accountId": "soc",
+    "mediaId": "med",
+    "webhookId": "wh",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +97,12 @@ class Place:
     """Where an API is, whose key is used, and what is there.
 
     ``known`` has identifiers by their prefixes, ``fitting`` the parameters of paths with which an
-    operation can succeed.
+    operation can succeed. ``receiver`` is where all webhooks go.
     """
 
     url: str
     key: str
+    receiver: str
     known: Mapping[str, Sequence[str]]
     fitting: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -132,6 +145,17 @@ def explore(
         if not missing:
             break
     return found
+
+
+def fitting_webhooks(deliveries: Mapping[str, str]) -> dict[str, Sequence[Mapping[str, str]]]:
+    """Choose from endpoints that are never removed, each given with one of its deliveries."""
+    pairs = [{"webhookId": each, "deliveryId": deliveries[each]} for each in deliveries]
+    endpoints = [{"webhookId": each} for each in deliveries]
+    return {
+        **dict.fromkeys(("getWebhook", "editWebhook", "rotateWebhookSecret"), endpoints),
+        **dict.fromkeys(("testWebhook", "recoverWebhook", "listDeliveries"), endpoints),
+        **dict.fromkeys(("getDelivery", "redeliver"), pairs),
+    }
 
 
 def labels(description: Mapping[str, Any]) -> list[str]:
@@ -204,6 +228,11 @@ def _config(place: Place, *, seed: int, is_thorough: bool) -> SchemathesisConfig
                     "phases": {"coverage": {"enabled": is_thorough}},
                 },
                 {
+                    # An endpoint is made without deliveries.
+                    "include-operation-id": ["getDelivery", "redeliver"],
+                    "checks": {"ensure_resource_availability": {"enabled": False}},
+                },
+                {
                     # A disconnected account can still be read, and be disconnected once more.
                     "include-operation-id": ["getSocialAccount", "disconnectSocialAccount"],
                     "checks": {"use_after_free": {"enabled": False}},
@@ -228,9 +257,14 @@ def _likelier(case: Case[Any], place: Place) -> Case[Any]:
         chance = crc32(json.dumps(body, sort_keys=True).encode())
         if is_valid and chance % 2:
             body = _plain(body)
-        case.body = _real(body, place)
+        body = _real(body, place)
+        if is_valid and "/webhooks" in case.path:
+            body |= _told_of_webhooks(body, place)
+        case.body = body
     fitting = place.fitting.get(case.operation.definition.raw["operationId"], ())
-    if is_valid and fitting:
+    # A sequence has its own: of what it made, or has removed.
+    is_alone = case.meta is not None and case.meta.phase.name is not TestPhase.STATEFUL
+    if is_valid and is_alone and fitting:
         chance = crc32(json.dumps(case.path_parameters, sort_keys=True).encode())
         if chance % 4:
             case.path_parameters |= fitting[chance % len(fitting)]
@@ -251,6 +285,12 @@ def _plain(body: dict[str, Any]) -> dict[str, Any]:
             only = {account: body[targets][0][account]}
             return {targets: [only], text: (body.get(text) or "")[:100] + "text", **kept}
     return body
+
+
+def _told_of_webhooks(body: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Let webhooks go to where they are received, and recover what has been."""
+    wanted = {"url": place.receiver, "since": (place.now - timedelta(hours=1)).isoformat()}
+    return {name: value for name, value in wanted.items() if body.get(name) is not None}
 
 
 def _real(value: Any, place: Place) -> Any:

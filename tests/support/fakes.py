@@ -22,6 +22,7 @@ from postbreeze.domain import rate_limits
 from postbreeze.domain.access import ApiKey, Member, Role, Workspace
 from postbreeze.domain.changes import ArmSchedule, Change, PublishTarget, ResolveTarget
 from postbreeze.domain.disconnection import Disconnecting, Disconnection
+from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.errors import (
     LostRaceError,
     PlanLimitError,
@@ -40,7 +41,7 @@ from postbreeze.domain.post import (
     TargetStatus,
 )
 from postbreeze.domain.rate_limits import Standing, Tally
-from postbreeze.domain.webhook import Delivery, Endpoint
+from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, Lane
 from postbreeze.operations.media.ports import (
     AssetPage,
     FetchedFile,
@@ -52,6 +53,9 @@ from postbreeze.operations.ports import (
     AccessLostError,
     AnswerExistsError,
     AssetLostError,
+    DeliveryFilter,
+    DeliveryPage,
+    Destination,
     MembershipGuard,
     MovedPost,
     Place,
@@ -544,10 +548,7 @@ class FakePostStore(Counting):
             standing = self._answers.get((answer.key_digest, answer.idempotency_key))
             if standing is not None and standing.expires_at > self._clock.at:
                 raise AnswerExistsError(standing)
-        if guard is not None:
-            member = self._workspaces.member(guard.workspace_id, guard.user_id)
-            if member is None or member.role not in guard.roles:
-                raise AccessLostError("the guard does not hold")
+        check_guard(self._workspaces, guard)
         if quota is not None and self.usage[quota.workspace_id, quota.month] >= quota.limit:
             raise PlanLimitError(quota.limit, self.usage[quota.workspace_id, quota.month])
         has_assets = self._has_assets(change)
@@ -692,9 +693,7 @@ class FakeDisconnections(Counting):
 
     @counted
     def begin(self, disconnecting: Disconnecting, *, guard: MembershipGuard) -> None:
-        member = self._workspaces.member(guard.workspace_id, guard.user_id)
-        if member is None or member.role not in guard.roles:
-            raise AccessLostError("the guard does not hold")
+        check_guard(self._workspaces, guard)
         account, work = disconnecting.account, disconnecting.work
         if work.account_id in self.works:
             raise LostRaceError("an earlier one has not ended")
@@ -745,15 +744,19 @@ def _is_running_for(stored: StoredAnswer | None, answer: StoredAnswer) -> bool:
 
 
 class FakeWebhookStore(Counting):
-    """The webhooks table."""
+    """The webhooks table, and the memberships that guard it."""
 
-    def __init__(self) -> None:
+    def __init__(self, workspaces: FakeWorkspaces) -> None:
         super().__init__()
+        self._workspaces = workspaces
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._deliveries: dict[tuple[str, str], Delivery] = {}
+        self._healths: dict[str, Health] = {}
+        self._paces: dict[str, datetime] = {}
 
     @counted
-    def add_endpoint(self, endpoint: Endpoint) -> None:
+    def add_endpoint(self, endpoint: Endpoint, *, guard: MembershipGuard | None = None) -> None:
+        check_guard(self._workspaces, guard)
         _add(self._endpoints, (endpoint.workspace_id, endpoint.id), endpoint)
 
     @counted
@@ -766,9 +769,54 @@ class FakeWebhookStore(Counting):
         return self._endpoints.get((workspace_id, endpoint_id))
 
     @counted
-    def replace_endpoint(self, endpoint: Endpoint, *, expected_revision: int) -> None:
+    def workspace_of_endpoint(self, endpoint_id: str) -> str | None:
+        return next((where for where, which in self._endpoints if which == endpoint_id), None)
+
+    @counted
+    def replace_endpoint(
+        self, endpoint: Endpoint, *, expected_revision: int, guard: MembershipGuard | None = None
+    ) -> None:
+        check_guard(self._workspaces, guard)
         key = (endpoint.workspace_id, endpoint.id)
         _replace(self._endpoints, key, endpoint, expected_revision)
+
+    @counted
+    def remove_endpoint(self, endpoint: Endpoint, *, guard: MembershipGuard | None = None) -> None:
+        check_guard(self._workspaces, guard)
+        key = (endpoint.workspace_id, endpoint.id)
+        standing = self._endpoints.get(key)
+        if standing is None or standing.revision != endpoint.revision:
+            raise LostRaceError("the endpoint has changed")
+        del self._endpoints[key]
+
+    @counted
+    def destination(self, workspace_id: str, endpoint_id: str) -> Destination | None:
+        endpoint = self._endpoints.get((workspace_id, endpoint_id))
+        if endpoint is None:
+            return None
+        return Destination(endpoint=endpoint, health=self._healths.get(endpoint_id))
+
+    @counted
+    def replace_health(self, health: Health, *, expected_revision: int) -> None:
+        standing = self._healths.get(health.endpoint_id)
+        if (0 if standing is None else standing.revision) != expected_revision:
+            raise LostRaceError("the health has changed")
+        self._healths[health.endpoint_id] = health
+
+    @counted
+    def reserve(self, endpoint_id: str, *, now: datetime, interval: timedelta) -> datetime:
+        slot = max(now, self._paces.get(endpoint_id, now))
+        self._paces[endpoint_id] = slot + interval
+        return slot
+
+    @counted
+    def due_endpoints(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        due = sorted(
+            (endpoint.due_at, endpoint.workspace_id, endpoint.id)
+            for endpoint in self._endpoints.values()
+            if endpoint.due_at is not None and endpoint.due_at <= now
+        )
+        return [(workspace_id, endpoint_id) for _, workspace_id, endpoint_id in due[:limit]]
 
     @counted
     def add_delivery(self, delivery: Delivery) -> bool:
@@ -783,9 +831,36 @@ class FakeWebhookStore(Counting):
         return self._deliveries.get((endpoint_id, delivery_id))
 
     @counted
-    def deliveries(self, endpoint_id: str, limit: int) -> Sequence[Delivery]:
-        found = [each for each in self._deliveries.values() if each.endpoint_id == endpoint_id]
-        return sorted(found, key=lambda delivery: delivery.id, reverse=True)[:limit]
+    def deliveries(
+        self, endpoint_id: str, wanted: DeliveryFilter, *, limit: int, before: str | None = None
+    ) -> DeliveryPage:
+        found = sorted(
+            (
+                each
+                for each in self._deliveries.values()
+                if each.endpoint_id == endpoint_id
+                and (before is None or each.id < before)
+                and _is_wanted(each, wanted)
+            ),
+            key=lambda delivery: delivery.id,
+            reverse=True,
+        )
+        return DeliveryPage(
+            deliveries=tuple(found[:limit]),
+            next_before=found[limit - 1].id if len(found) > limit else None,
+        )
+
+    @counted
+    def waiting_deliveries(
+        self, endpoint_id: str, status: DeliveryStatus, *, since: datetime | None, limit: int
+    ) -> Sequence[str]:
+        found = sorted(
+            (each.created_at, each.id)
+            for each in self._deliveries.values()
+            if (each.endpoint_id, each.status) == (endpoint_id, status)
+            and (since is None or each.created_at >= since)
+        )
+        return [delivery_id for _, delivery_id in found[:limit]]
 
     @counted
     def replace_delivery(self, delivery: Delivery, *, expected_revision: int) -> None:
@@ -800,6 +875,23 @@ class FakeWebhookStore(Counting):
             if delivery.due_at is not None and delivery.due_at <= now
         )
         return [(endpoint_id, delivery_id) for _, endpoint_id, delivery_id in due[:limit]]
+
+
+def check_guard(workspaces: FakeWorkspaces, guard: MembershipGuard | None) -> None:
+    if guard is None:
+        return
+    member = workspaces.member(guard.workspace_id, guard.user_id)
+    if member is None or member.role not in guard.roles:
+        raise AccessLostError("the guard does not hold")
+
+
+def _is_wanted(delivery: Delivery, wanted: DeliveryFilter) -> bool:
+    return (
+        (wanted.statuses is None or delivery.status in wanted.statuses)
+        and (wanted.event_type is None or delivery.event_type is wanted.event_type)
+        and (wanted.since is None or delivery.created_at >= wanted.since)
+        and (wanted.until is None or delivery.created_at < wanted.until)
+    )
 
 
 class FakeSchedules(Counting):
@@ -855,6 +947,7 @@ class QueuedDelivery:
     endpoint_id: str
     delivery_id: str
     delay_seconds: int = 0
+    lane: Lane = Lane.PROMPT
 
 
 class FakeDeliveryQueue(Counting):
@@ -865,17 +958,27 @@ class FakeDeliveryQueue(Counting):
         self.sent: list[QueuedDelivery] = []
 
     @counted
-    def send(self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0) -> None:
+    def send(
+        self,
+        endpoint_id: str,
+        delivery_id: str,
+        *,
+        delay_seconds: int = 0,
+        lane: Lane = Lane.PROMPT,
+    ) -> None:
         self.sent.append(
             QueuedDelivery(
-                endpoint_id=endpoint_id, delivery_id=delivery_id, delay_seconds=delay_seconds
+                endpoint_id=endpoint_id,
+                delivery_id=delivery_id,
+                delay_seconds=delay_seconds,
+                lane=lane,
             )
         )
 
     @counted
-    def send_all(self, deliveries: Sequence[tuple[str, str]]) -> None:
+    def send_all(self, deliveries: Sequence[tuple[str, str]], *, lane: Lane = Lane.PROMPT) -> None:
         self.sent.extend(
-            QueuedDelivery(endpoint_id=endpoint_id, delivery_id=delivery_id)
+            QueuedDelivery(endpoint_id=endpoint_id, delivery_id=delivery_id, lane=lane)
             for endpoint_id, delivery_id in deliveries
         )
 
@@ -916,7 +1019,7 @@ class World:
     together: FakeTogether = field(default_factory=FakeTogether)
     telemetry: FakeTelemetry = field(default_factory=FakeTelemetry)
     workspaces: FakeWorkspaces = field(init=False)
-    webhooks: FakeWebhookStore = field(default_factory=FakeWebhookStore)
+    webhooks: FakeWebhookStore = field(init=False)
     schedules: FakeSchedules = field(default_factory=FakeSchedules)
     bus: FakeEventBus = field(default_factory=FakeEventBus)
     publish_queue: FakePublishQueue = field(default_factory=FakePublishQueue)
@@ -933,6 +1036,7 @@ class World:
         self.storage = FakeStorage(self.clock)
         self.posts = FakePostStore(self.workspaces, self.clock, self.assets)
         self.disconnections = FakeDisconnections(self.workspaces, self.posts)
+        self.webhooks = FakeWebhookStore(self.workspaces)
 
 
 _Key = TypeVar("_Key")

@@ -9,28 +9,32 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote
 
 from postbreeze.adapters.text_lengths import TextLengths
+from postbreeze.adapters.webhook_sender import check_endpoint_url
 from postbreeze.domain import api_keys, ids
-from postbreeze.domain.access import ApiKey, Member, Role, Workspace
+from postbreeze.domain.access import ApiKey, Grant, Member, Role, Workspace
 from postbreeze.domain.post import AccountStatus, Platform, Post, PostStatus, SocialAccount
 from postbreeze.http import (
     cancel,
+    deliveries,
     docs,
     list_posts,
     media,
     openapi,
     post_changes,
     posts,
+    webhooks,
     workspaces,
 )
 from postbreeze.http.auth import Authenticator
 from postbreeze.http.edge import Edge
 from postbreeze.http.limits import Meter
 from postbreeze.http.responses import JSON
+from postbreeze.operations.administer.endpoints import Endpoints
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.cancel import CancelPost
 from postbreeze.operations.changing import ChangePost
@@ -41,6 +45,7 @@ from postbreeze.operations.edit import EditPost
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.fitness import Fitness
 from postbreeze.operations.list_posts import ListPosts
+from postbreeze.operations.manage_endpoints import ManageEndpoints
 from postbreeze.operations.media.add import AddFromUrl, PresignUpload
 from postbreeze.operations.media.library import Library
 from postbreeze.operations.media.manage import EditAsset, ListAssets, ReadAsset
@@ -189,6 +194,7 @@ class Api:
         self.posts_api = self._posts_api()
         self.workspaces_api = self._workspaces_api()
         self.media_api = self._media_api()
+        self.webhooks_api = self._webhooks_api()
         self.docs_api = self._edge(docs.router(_description))
 
     def _posts_api(self) -> Edge:
@@ -307,6 +313,28 @@ class Api:
             )
         )
 
+    def _webhooks_api(self) -> Edge:
+        world = self.world
+        manage = ManageEndpoints(
+            directory=world.workspaces,
+            endpoints=Endpoints(
+                registry=world.workspaces,
+                webhooks=world.webhooks,
+                secrets=world.secrets,
+                queue=world.delivery_queue,
+                check_url=partial(check_endpoint_url, allow_loopback=False),
+                clock=world.clock,
+                randomness=world.randomness,
+            ),
+            posts=world.posts,
+            together=world.together,
+            clock=world.clock,
+        )
+        return self._edge(
+            webhooks.router(manage, self._authenticator),
+            deliveries.router(manage, self._authenticator),
+        )
+
     def call(
         self,
         method: str,
@@ -397,6 +425,7 @@ class Api:
             "requests_per_minute": PLENTY,
             "requests_per_quarter_hour": PLENTY,
             "cursor_secret": CURSOR_SECRET,
+            "grants": frozenset(Grant),
             **changes,
         }
         self.world.workspaces.add_key(ApiKey(**fields))

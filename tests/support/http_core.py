@@ -11,14 +11,24 @@ import re
 from typing import Any, cast
 
 from postbreeze.domain import api_keys, ids
-from postbreeze.domain.access import ApiKey, Role, Workspace
-from postbreeze.http import cancel, list_posts, media, post_changes, posts, workspaces
+from postbreeze.domain.access import ApiKey, Grant, Role, Workspace
+from postbreeze.http import (
+    cancel,
+    deliveries,
+    list_posts,
+    media,
+    post_changes,
+    posts,
+    webhooks,
+    workspaces,
+)
 from postbreeze.http.auth import Authenticator
 from postbreeze.http.edge import Edge
 from postbreeze.http.limits import Meter
 from postbreeze.operations.cancel import CancelPost
 from postbreeze.operations.changing import ChangePost
 from postbreeze.operations.list_posts import ListPosts
+from postbreeze.operations.manage_endpoints import ManageEndpoints
 from postbreeze.operations.media.add import AddFromUrl, PresignUpload
 from postbreeze.operations.media.manage import EditAsset, ListAssets, ReadAsset
 from postbreeze.operations.media.ports import AssetStore, FileSource, Storage
@@ -76,6 +86,7 @@ class HttpCore:
             "requests_per_minute": PLENTY,
             "requests_per_quarter_hour": PLENTY,
             "cursor_secret": CURSOR_SECRET,
+            "grants": frozenset(Grant),
             **rest,
         }
         self.core.directory.add_key(ApiKey(**fields))
@@ -141,6 +152,13 @@ class HttpCore:
             together=together,
             clock=clock,
         )
+        manage = ManageEndpoints(
+            directory=directory,
+            endpoints=core.endpoints,
+            posts=store,
+            together=together,
+            clock=clock,
+        )
         return (
             self._edge(cancel.router(CancelPost(change_post=cancelling), authenticator)),
             self._edge(
@@ -179,6 +197,9 @@ class HttpCore:
                     delete_asset=DeleteAsset(**managing, storage=storage, posts=store),
                     authenticator=authenticator,
                 )
+            ),
+            self._edge(
+                webhooks.router(manage, authenticator), deliveries.router(manage, authenticator)
             ),
         )
 

@@ -58,6 +58,8 @@ _WRITES = frozenset(
         "webhooks.add_delivery",
         "webhooks.replace_delivery",
         "webhooks.replace_endpoint",
+        "webhooks.replace_health",
+        "webhooks.reserve",
         "disconnections.begin",
         "disconnections.advance",
         "disconnections.end",
@@ -498,6 +500,8 @@ def _rows(core: Core) -> Hashable:
         *core.schedules.armed.values(),
         *map(_value, core.webhooks._endpoints.values()),
         frozenset(map(_value, core.webhooks._deliveries.values())),
+        *map(_value, core.webhooks._healths.values()),
+        *core.webhooks._paces.items(),
         core.clock.at,
         *((promise, *sorted(sent[: promise.sent_before])) for promise in core.promises),
     )

@@ -17,6 +17,7 @@ import pytest
 
 from postbreeze.domain.access import Role, Workspace
 from postbreeze.domain.disconnection import GRACE, LAST_PASS_AFTER
+from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.errors import UnavailableError
 from postbreeze.domain.lifecycle import LEASE, NOT_COMPLETED, OUTCOME_UNKNOWN
 from postbreeze.domain.media import asset_document
@@ -27,11 +28,30 @@ from postbreeze.domain.post import (
     PostStatus,
     TargetStatus,
 )
+from postbreeze.domain.webhook import (
+    FAILING_AT_MOST,
+    DeliveryStatus,
+    EndpointStatus,
+    Lane,
+    changed,
+    failing,
+)
 from postbreeze.operations import list_posts
+from postbreeze.operations.administer.endpoints import EndpointChange
 from postbreeze.operations.answers import Answer, Idempotency
 from postbreeze.operations.list_posts import ListPosts
+from postbreeze.operations.manage_endpoints import (
+    CreateEndpoint,
+    ListDeliveries,
+    ManageEndpoints,
+)
 from postbreeze.operations.media.ports import FetchedFile
-from postbreeze.operations.ports import Registry, WebhookSendError
+from postbreeze.operations.ports import (
+    DeliveryFilter,
+    Registry,
+    WebhookResponse,
+    WebhookSendError,
+)
 from postbreeze.operations.publish import ACCOUNT_NOT_ACTIVE
 from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
 from tests.support.core import (
@@ -49,7 +69,8 @@ from tests.support.core import (
     numbered,
     straight,
 )
-from tests.support.fakes import FakeFileSource
+from tests.support.endpoints import MANAGER, managing
+from tests.support.fakes import FakeFileSource, QueuedDelivery
 from tests.support.library import Desk
 from tests.support.operators import FakeOperator
 from tests.support.platforms import Accident
@@ -929,10 +950,119 @@ def delivering_too_early() -> Life:
 
 @of("deliver_webhook", By.QUEUE)
 def delivering_to_what_is_gone() -> Life:
-    """The endpoint answers 410; its owner enables it again in the end."""
+    """The endpoint answers 410, once; its owner enables it again in the end."""
     life = delivering()
-    life.core.sender.script.append(410)
+    core = life.core
+    core.sender.script.append(410)
+
+    def enabled() -> None:
+        # By then the others know. Who died right after having written it has counted nothing.
+        assert all(endpoint.notice is None for endpoint in core.webhooks.endpoints(WORKSPACE))
+        if core.telemetry.counts["EndpointDisabled"]:
+            assert "webhook.disabled" in core.received()
+        _enable(core)
+
+    return replace(life, ending=enabled, has_one_end=False)
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_to_what_has_failed_too_long() -> Life:
+    """The endpoint has failed for five days; its owner enables it again in the end."""
+    life = delivering_in_vain()
+    _failing(life, FAILING_AT_MOST)
     return replace(life, ending=lambda: _enable(life.core))
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_to_what_is_well_again() -> Life:
+    """The endpoint has failed; its owner changes it at the moment in which it succeeds."""
+    life = delivering()
+    _failing(life, timedelta(0))
+    core, endpoint = life.core, _endpoint_of(life)
+
+    def described() -> None:
+        present = core.webhooks.endpoint(WORKSPACE, endpoint)
+        assert present is not None
+        described = changed(present, now=core.clock.at, description="Ours")
+        core.webhooks.replace_endpoint(described, expected_revision=present.revision)
+
+    core.before("webhooks.replace_endpoint", described)
+    return life
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_to_what_is_slow() -> Life:
+    """The endpoint has no answer for a second; another worker notes something of it meanwhile."""
+    life = delivering()
+    core = life.core
+    core.sender.script.append(WebhookResponse(status=200, headers={}, body=b"", duration_ms=9_000))
+    core.before("webhooks.replace_health", lambda: _known(life, failures=1))
+    return life
+
+
+@of("deliver_webhook", By.QUEUE)
+def handing_over_to_the_late_lane() -> Life:
+    life = delivering()
+    _known(life, slow_since=life.core.clock.at)
+    return life
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_in_the_late_lane() -> Life:
+    return _late(handing_over_to_the_late_lane())
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_what_has_to_wait() -> Life:
+    """The endpoint's circuit is open for a minute."""
+    life = delivering()
+    _known(life, failures=5, open_until=life.core.clock.at + A_MINUTE)
+    return _late(life)
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_when_no_trial_is_free() -> Life:
+    life = delivering()
+    until = life.core.clock.at + A_MINUTE
+    _known(life, trials={"dlv_1": until, "dlv_2": until})
+    return _late(life)
+
+
+def _late(life: Life) -> Life:
+    """Have a delivery's message come by the late lane."""
+    core = life.core
+    assert isinstance(life.message, QueuedDelivery)
+    message = replace(life.message, lane=Lane.LATE)
+    return Life(core=core, act=lambda: core.do(message), message=message)
+
+
+@of("deliver_webhook", By.QUEUE)
+def delivering_at_a_pace() -> Life:
+    """The endpoint wants a request a second, and has just got one."""
+    life = delivering()
+    core, endpoint_id = life.core, _endpoint_of(life)
+    endpoint = core.webhooks.endpoint(WORKSPACE, endpoint_id)
+    assert endpoint is not None
+    paced = changed(endpoint, now=core.clock.at, rate_limit=1)
+    core.webhooks.replace_endpoint(paced, expected_revision=endpoint.revision)
+    core.webhooks.reserve(endpoint_id, now=core.clock.at, interval=A_SECOND)
+    return life
+
+
+def _known(life: Life, **fields: Any) -> None:
+    """Have the endpoint be known to be like that."""
+    endpoint_id = _endpoint_of(life)
+    health = Health(endpoint_id=endpoint_id, workspace_id=WORKSPACE, **fields)
+    life.core.webhooks.replace_health(health, expected_revision=0)
+
+
+def _failing(life: Life, since: timedelta) -> None:
+    core = life.core
+    endpoint = core.webhooks.endpoint(WORKSPACE, _endpoint_of(life))
+    assert endpoint is not None
+    core.webhooks.replace_endpoint(
+        failing(endpoint, now=core.clock.at - since), expected_revision=endpoint.revision
+    )
 
 
 @of("deliver_webhook", By.QUEUE)
@@ -953,7 +1083,6 @@ def delivering_what_was_parked() -> Life:
         assert present is not None
         core.endpoints.enable(WORKSPACE, endpoint)
 
-    core.before("webhooks.replace_delivery", lambda: None)
     core.before("webhooks.replace_delivery", enabled)
     return life
 
@@ -967,6 +1096,164 @@ def _endpoint_of(life: Life) -> str:
 def _enable(core: Core) -> None:
     for endpoint in core.webhooks.endpoints(WORKSPACE):
         core.endpoints.enable(WORKSPACE, endpoint.id)
+
+
+# webhooks_api
+
+
+def _managing(
+    act: Callable[[ManageEndpoints], object], *, core: Core | None = None, **rest: Any
+) -> Life:
+    """Have something done about the endpoint by who may."""
+    core = core or Core()
+    manage = managing(core)
+    return Life(core=core, act=lambda: act(manage), **rest)
+
+
+def _told(core: Core) -> str:
+    """Have the endpoint told of something, and return which delivery it was."""
+    core.created(1, scheduled_for=None)
+    core.drain_messages()
+    [delivery] = core.webhooks._deliveries.values()
+    return delivery.id
+
+
+_DELIVERIES = DeliveryFilter(statuses=frozenset({DeliveryStatus.DELIVERED}))
+
+_MANAGING: Mapping[str, tuple[Callable[[ManageEndpoints], object], bool]] = {
+    "creating_an_endpoint": (
+        lambda manage: manage.create(
+            MANAGER,
+            CreateEndpoint(
+                workspace_id=WORKSPACE,
+                url="https://hooks.example/9",
+                event_filters=("post.*",),
+                description=None,
+                headers={},
+                rate_limit=None,
+            ),
+        ),
+        False,
+    ),
+    "changing_an_endpoint": (
+        lambda manage: manage.update(
+            MANAGER, ENDPOINT, EndpointChange(url="https://hooks.example/9")
+        ),
+        True,
+    ),
+    "disabling_an_endpoint_of_ones_own": (
+        lambda manage: manage.update(
+            MANAGER, ENDPOINT, EndpointChange(status=EndpointStatus.DISABLED)
+        ),
+        True,
+    ),
+    "removing_an_endpoint": (lambda manage: manage.remove(MANAGER, ENDPOINT), True),
+    "rotating_a_secret": (
+        lambda manage: manage.rotate_secret(MANAGER, ENDPOINT, AN_HOUR),
+        False,
+    ),
+    "testing_an_endpoint": (lambda manage: manage.test(MANAGER, ENDPOINT), False),
+}
+
+for _name, (_managed, _repeatable) in _MANAGING.items():
+    SCENARIOS[_name] = Scenario(
+        name=_name,
+        function="webhooks_api",
+        by=By.CLIENT,
+        stage=lambda act=_managed, again=_repeatable: _managing(act, is_repeatable=again),  # type: ignore[misc]
+    )
+
+
+@of("webhooks_api")
+def listing_endpoints() -> Life:
+    return _managing(lambda manage: manage.all(MANAGER, WORKSPACE), is_read=True)
+
+
+@of("webhooks_api")
+def reading_an_endpoint() -> Life:
+    return _managing(lambda manage: manage.read(MANAGER, ENDPOINT), is_read=True)
+
+
+@of("webhooks_api")
+def listing_deliveries() -> Life:
+    core = Core()
+    _told(core)
+    command = ListDeliveries(key_digest=MANAGER, endpoint_id=ENDPOINT, wanted=_DELIVERIES, limit=10)
+    return _managing(lambda manage: manage.deliveries(command), core=core, is_read=True)
+
+
+@of("webhooks_api")
+def reading_a_delivery() -> Life:
+    core = Core()
+    delivery_id = _told(core)
+    return _managing(
+        lambda manage: manage.delivery(MANAGER, ENDPOINT, delivery_id), core=core, is_read=True
+    )
+
+
+@of("webhooks_api")
+def changing_an_endpoint_as_one_of_other_rights() -> Life:
+    """The caller's role changes between reading and writing, and changes back."""
+    core = Core()
+    owner = USERS[Role.OWNER]
+
+    def demoted() -> None:
+        core.add_member(owner, Role.EDITOR)
+        core.before("directory.member", lambda: core.add_member(owner, Role.ADMIN))
+
+    core.before("webhooks.replace_endpoint", demoted)
+    act, _ = _MANAGING["changing_an_endpoint"]
+    return _managing(act, core=core)
+
+
+@of("webhooks_api")
+def changing_an_endpoint_that_moves() -> Life:
+    """Somebody else gives it a limit between reading and writing."""
+    core = Core()
+    change = EndpointChange(rate_limit=7)
+    core.before(
+        "webhooks.replace_endpoint", lambda: core.endpoints.update(WORKSPACE, ENDPOINT, change)
+    )
+    act, _ = _MANAGING["changing_an_endpoint"]
+    return _managing(act, core=core)
+
+
+@of("webhooks_api")
+def enabling_an_endpoint_of_ones_own() -> Life:
+    """What was parked for it is sent off."""
+    core = Core()
+    core.endpoints.disable(WORKSPACE, ENDPOINT)
+    _told(core)
+    wanted = EndpointChange(status=EndpointStatus.ENABLED)
+    return _managing(
+        lambda manage: manage.update(MANAGER, ENDPOINT, wanted),
+        core=core,
+        ending=lambda: _enable(core),
+    )
+
+
+@of("webhooks_api")
+def redelivering() -> Life:
+    core = Core()
+    delivery_id = _told(core)
+    return _managing(lambda manage: manage.redeliver(MANAGER, ENDPOINT, delivery_id), core=core)
+
+
+@of("webhooks_api")
+def recovering() -> Life:
+    """What was given up is sent off, in the end by the operator."""
+    core = Core()
+    delivery_id = _told(core)
+    delivery = core.webhooks.delivery(ENDPOINT, delivery_id)
+    assert delivery is not None
+    given_up = replace(delivery, status=DeliveryStatus.EXHAUSTED, revision=delivery.revision + 1)
+    core.webhooks.replace_delivery(given_up, expected_revision=delivery.revision)
+    since = core.clock.at
+    return _managing(
+        lambda manage: manage.recover(MANAGER, ENDPOINT, since),
+        core=core,
+        ending=lambda: core.endpoints.recover(WORKSPACE, ENDPOINT, since),
+    )
 
 
 # reconcile
@@ -1046,6 +1333,26 @@ def delivering_again() -> Life:
     core.created(1, scheduled_for=None)
     core.handle(core.ready()[0])
     return _lost(core, 10 * A_MINUTE)
+
+
+@of("reconcile", By.CLOCK)
+def telling_others_of_an_endpoint() -> Life:
+    """An endpoint was disabled; who was to tell the other one has died."""
+    life = delivering_to_what_is_gone()
+    core = life.core
+    core.tap = _Until("webhooks.replace_endpoint")
+    with pytest.raises(DiedError):
+        life.act()
+    core.tap = straight
+    return replace(_lost(core, A_MINUTE), ending=life.ending)
+
+
+@of("reconcile", By.CLOCK)
+def sending_what_an_endpoint_has_missed() -> Life:
+    life = delivering_to_what_was_disabled()
+    life.act()
+    life.ending()
+    return _lost(life.core, A_SECOND)
 
 
 @of("reconcile", By.CLOCK)
@@ -1196,7 +1503,7 @@ _LOOKS: Mapping[str, Callable[[Office], object]] = {
     "looking_at_accounts": lambda office: office.accounts.list(WORKSPACE),
     "looking_at_endpoints": lambda office: (
         office.endpoints.list(WORKSPACE),
-        office.endpoints.deliveries(WORKSPACE, ENDPOINT, 10),
+        office.endpoints.deliveries(WORKSPACE, ENDPOINT, DeliveryFilter(), limit=10),
     ),
 }
 

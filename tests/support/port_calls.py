@@ -45,6 +45,7 @@ INSIDE: Mapping[str, str] = {
     "Clock": "the process's own",
     "Randomness": "the process's own",
     "Together": "the process's own threads",
+    "Watch": "the process's own thread",
     "Telemetry": "lines of the log; losing one changes nothing",
 }
 """The ports whose calls do not, and why that is so."""

@@ -72,6 +72,15 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         },
         "MediaBucket": {LIST_BUCKET},
     },
+    "WebhooksApi": {
+        "PostsTable": {GET},
+        "WorkspacesTable": {COUNT, GET, CHECK},
+        "WebhooksTable": {QUERY, GET, PUT, DELETE},
+        "WebhooksTable/index/due": {QUERY},
+        "WebhookSecretsKey": {"kms:Encrypt"},
+        "DeliveryQueue": {SEND},
+        "DeliveryLateQueue": {SEND},
+    },
     "WorkspacesApi": {
         "PostsTable": {QUERY, GET, PUT, DELETE, CHECK},
         "PostsTable/index/targetsByAccount": {QUERY},
@@ -104,9 +113,10 @@ GRANTS: dict[str, dict[str, set[str]]] = {
     },
     "DeliverWebhook": {
         "PostsTable": {GET},
-        "WebhooksTable": {GET, PUT},
+        "WebhooksTable": {QUERY, GET, BATCH_GET, PUT, COUNT},
         "WebhookSecretsKey": {OPEN},
         "DeliveryQueue": READ_QUEUE | {SEND},
+        "DeliveryLateQueue": READ_QUEUE | {SEND},
     },
     "Reconcile": {
         "PostsTable": {QUERY, GET, PUT, DELETE, CHECK},
@@ -114,11 +124,13 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "PostsTable/index/pending": {QUERY},
         "PostsTable/index/targetsByAccount": {QUERY},
         "WebhooksTable/index/due": {QUERY},
+        "WebhooksTable": {QUERY, GET, PUT},
         "schedules": {ARM, DISARM},
         "ScheduleRole": {"iam:PassRole"},
         "EventsTopic": {PUBLISH},
         "PublishQueue": {SEND},
         "DeliveryQueue": {SEND},
+        "DeliveryLateQueue": {SEND},
     },
 }
 
@@ -147,6 +159,15 @@ VARIABLES: dict[str, set[str]] = {
         "MEDIA_BUCKET",
         "EGRESS_ALLOW_LOOPBACK",
     },
+    "WebhooksApi": {
+        "POSTS_TABLE",
+        "WORKSPACES_TABLE",
+        "WEBHOOKS_TABLE",
+        "WEBHOOK_SECRETS_KEY_ARN",
+        "DELIVERY_QUEUE_URL",
+        "LATE_DELIVERY_QUEUE_URL",
+        "EGRESS_ALLOW_LOOPBACK",
+    },
     "WorkspacesApi": {"POSTS_TABLE", "WORKSPACES_TABLE", "EVENTS_TOPIC_ARN", "SCHEDULE_GROUP"},
     "DocsApi": set(),
     "StartPublish": {"POSTS_TABLE", "PUBLISH_QUEUE_URL", "EVENTS_TOPIC_ARN"},
@@ -166,6 +187,7 @@ VARIABLES: dict[str, set[str]] = {
         "WEBHOOKS_TABLE",
         "WEBHOOK_SECRETS_KEY_ARN",
         "DELIVERY_QUEUE_URL",
+        "LATE_DELIVERY_QUEUE_URL",
         "EGRESS_ALLOW_LOOPBACK",
     },
     "Reconcile": {
@@ -174,6 +196,7 @@ VARIABLES: dict[str, set[str]] = {
         "EVENTS_TOPIC_ARN",
         "PUBLISH_QUEUE_URL",
         "DELIVERY_QUEUE_URL",
+        "LATE_DELIVERY_QUEUE_URL",
     }
     | ARMING,
 }
@@ -265,6 +288,45 @@ def test_the_only_managed_policy_is_the_one_of_x_ray() -> None:
         assert otherwise == {"Ref": "AWS::NoValue"}
 
 
+def test_only_what_is_kept_of_endpoints_alone_is_updated_to_pace_them() -> None:
+    (pacing,) = [s for s in statements("DeliverWebhookRole") if s["Action"] == COUNT]
+    assert pacing["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": "ENDPOINT#*"},
+    }
+
+
+def test_only_the_deliverer_opens_secrets_of_webhooks_and_the_publisher_those_of_accounts() -> None:
+    opening = {
+        (function, target(resource))
+        for function in FUNCTIONS
+        for statement in statements(f"{function}Role")
+        if any(action.startswith("kms:") for action in as_list(statement["Action"]))
+        and OPEN in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+    assert opening == {
+        ("DeliverWebhook", "WebhookSecretsKey"),
+        ("PublishTarget", "AccountSecretsKey"),
+    }
+
+
+def test_each_lane_of_deliveries_has_workers_of_its_own() -> None:
+    mappings = resources("AWS::Lambda::EventSourceMapping").values()
+    workers = {
+        mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]: mapping["Properties"][
+            "ScalingConfig"
+        ]["MaximumConcurrency"]
+        for mapping in mappings
+        if mapping["Properties"]["FunctionName"] == {"Ref": "DeliverWebhookFunction"}
+    }
+    assert workers == {
+        "DeliveryQueue": {"Ref": "PromptDeliveries"},
+        "DeliveryLateQueue": {"Ref": "LateDeliveries"},
+    }
+    for parameter in ("PromptDeliveries", "LateDeliveries"):
+        assert source()["Parameters"][parameter]["MinValue"] == 2, "Lambda takes no less"
+
+
 def test_no_policy_has_a_wildcard_action_or_resource() -> None:
     seen = 0
     for at, document in policy_documents(translated()["Resources"]):
@@ -322,7 +384,7 @@ def test_every_queue_has_a_dead_letter_queue_or_is_one() -> None:
 def test_a_message_stays_hidden_for_six_times_as_long_as_its_function_may_run() -> None:
     queues, functions = resources("AWS::SQS::Queue"), resources("AWS::Lambda::Function")
     mappings = resources("AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 3
+    assert len(mappings) == 4
     for mapping in mappings:
         properties = mapping["Properties"]
         queue = queues[properties["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]
@@ -399,7 +461,7 @@ def test_an_alarm_watches_every_dead_letter_queue_and_every_function() -> None:
 def test_a_deployment_to_aws_cannot_reach_itself_unless_told_to() -> None:
     parameter = source()["Parameters"]["EgressAllowLoopback"]
     assert parameter["Default"] == "false"
-    for function in ("PublishTarget", "DeliverWebhook", "MediaApi"):
+    for function in ("PublishTarget", "DeliverWebhook", "MediaApi", "WebhooksApi"):
         properties = resources("AWS::Lambda::Function")[f"{function}Function"]["Properties"]
         assert properties["Environment"]["Variables"]["EGRESS_ALLOW_LOOPBACK"] == {
             "Ref": "EgressAllowLoopback"

@@ -16,6 +16,7 @@ KINDS: dict[str, type[CommonSettings]] = {
     "WorkspacesApiFunction": settings.WorkspacesApiSettings,
     "DocsApiFunction": settings.DocsApiSettings,
     "MediaApiFunction": settings.MediaApiSettings,
+    "WebhooksApiFunction": settings.WebhooksApiSettings,
     "StartPublishFunction": settings.StartPublishSettings,
     "PublishTargetFunction": settings.PublishTargetSettings,
     "FanOutEventFunction": settings.FanOutEventSettings,

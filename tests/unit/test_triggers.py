@@ -130,8 +130,18 @@ def test_both_actions_of_the_publish_queue_are_read() -> None:
 def test_the_messages_of_webhooks_are_read() -> None:
     fan_out = triggers.fan_out_event(lambda post_id, event_id: len(post_id + event_id))
     assert fan_out({"postId": "p", "eventId": "e"}) == "2 deliveries"
-    deliver = triggers.deliver_webhook(lambda endpoint_id, delivery_id: endpoint_id + delivery_id)
-    assert deliver({"endpointId": "w", "deliveryId": "d"}) == "wd"
+    deliver = triggers.deliver_webhook(
+        lambda endpoint_id, delivery_id, lane: f"{endpoint_id} {delivery_id} {lane}"
+    )
+    assert deliver({"endpointId": "w", "deliveryId": "d"}) == "w d prompt"
+    assert deliver({"endpointId": "w", "deliveryId": "d", "lane": "late"}) == "w d late"
+
+
+@pytest.mark.parametrize("lane", ["fast", "", None, 1, []])
+def test_a_message_names_a_lane_that_there_is(lane: object) -> None:
+    deliver = triggers.deliver_webhook(lambda endpoint_id, delivery_id, lane: "done")
+    with pytest.raises(MalformedMessageError, match="lane"):
+        deliver({"endpointId": "w", "deliveryId": "d", "lane": lane})
 
 
 @pytest.mark.parametrize("message", [{}, {"postId": None}, {"postId": 1}, {"postId": ""}])

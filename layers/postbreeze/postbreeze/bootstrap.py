@@ -9,13 +9,13 @@ them. What only some functions need is imported by their builders, so that no ot
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from postbreeze import settings as env
 from postbreeze.adapters.aws import AwsClients
 from postbreeze.adapters.clock import SystemClock, SystemRandomness
-from postbreeze.adapters.concurrency import ThreadPool
+from postbreeze.adapters.concurrency import ThreadPool, TimerWatch
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.observability import Observability
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from postbreeze.adapters.dynamodb.disconnections import DynamoDisconnections
     from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
     from postbreeze.adapters.scheduler import SchedulerSchedules
+    from postbreeze.adapters.secrets import KmsSecretBox
     from postbreeze.adapters.sns import SnsEventBus
     from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
     from postbreeze.adapters.storage import S3Storage
@@ -199,6 +200,42 @@ def media_api(environ: Mapping[str, str]) -> Handler:
     )
 
 
+def webhooks_api(environ: Mapping[str, str]) -> Handler:
+    """Build the function that looks after webhook endpoints; it can seal secrets and open none."""
+    from postbreeze.adapters.dynamodb.registry import DynamoRegistry
+    from postbreeze.adapters.egress import loopback_allowed
+    from postbreeze.adapters.webhook_sender import check_endpoint_url
+    from postbreeze.http import deliveries, webhooks
+    from postbreeze.http.auth import Authenticator
+    from postbreeze.operations.administer.endpoints import Endpoints
+    from postbreeze.operations.manage_endpoints import ManageEndpoints
+
+    settings = env.read(env.WebhooksApiSettings, environ)
+    parts = _Parts(settings)
+    directory = parts.directory(settings.workspaces_table)
+    manage = ManageEndpoints(
+        directory=directory,
+        endpoints=Endpoints(
+            registry=DynamoRegistry(parts.database, workspaces_table=settings.workspaces_table),
+            webhooks=parts.webhooks(settings.webhooks_table, settings.workspaces_table),
+            secrets=parts.secret_box(settings.webhook_secrets_key_arn),
+            queue=parts.delivery_queue(
+                settings.delivery_queue_url, settings.late_delivery_queue_url
+            ),
+            check_url=partial(check_endpoint_url, allow_loopback=loopback_allowed(environ)),
+            clock=parts.clock,
+            randomness=parts.randomness,
+        ),
+        posts=parts.posts,
+        together=parts.together,
+        clock=parts.clock,
+    )
+    authenticator = Authenticator(directory=directory, clock=parts.clock)
+    return parts.edge(
+        webhooks.router(manage, authenticator), deliveries.router(manage, authenticator)
+    )
+
+
 def docs_api(environ: Mapping[str, str]) -> Handler:
     """Build the function that describes the API."""
     from postbreeze.http import docs, openapi
@@ -258,7 +295,6 @@ def start_publish(environ: Mapping[str, str]) -> Handler:
 def publish_target(environ: Mapping[str, str]) -> Handler:
     """Build the function that publishes single targets."""
     from postbreeze import triggers
-    from postbreeze.adapters.secrets import KmsSecretBox
     from postbreeze.adapters.text_lengths import TextLengths
     from postbreeze.operations.publish import PublishOneTarget
 
@@ -272,7 +308,7 @@ def publish_target(environ: Mapping[str, str]) -> Handler:
         posts=parts.posts,
         directory=parts.unmetered_directory(settings.workspaces_table),
         platforms=_platforms(settings.bluesky_url, environ, parts.storage(settings.media_bucket)),
-        secrets=KmsSecretBox(parts.aws.kms(), key_arn=settings.account_secrets_key_arn),
+        secrets=parts.secret_box(settings.account_secrets_key_arn),
         effects=effects,
         conclude=parts.conclude(effects),
         measures=TextLengths(),
@@ -305,18 +341,32 @@ def deliver_webhook(environ: Mapping[str, str]) -> Handler:
     """Build the function that sends webhooks; the only one that opens their secrets."""
     from postbreeze import triggers
     from postbreeze.adapters.egress import Egress, loopback_allowed
-    from postbreeze.adapters.secrets import KmsSecretBox
     from postbreeze.adapters.webhook_sender import EgressWebhookSender
     from postbreeze.operations.deliver import Deliver
+    from postbreeze.operations.isolate import IsolateEndpoint
+    from postbreeze.operations.judge import JudgeEndpoint
+    from postbreeze.operations.notices import TellOthers
 
     settings = env.read(env.DeliverWebhookSettings, environ)
     parts = _Parts(settings)
+    webhooks = parts.webhooks(settings.webhooks_table)
+    queue = parts.delivery_queue(settings.delivery_queue_url, settings.late_delivery_queue_url)
     operation = Deliver(
-        webhooks=parts.webhooks(settings.webhooks_table),
+        webhooks=webhooks,
         posts=parts.posts,
         sender=EgressWebhookSender(Egress(allow_loopback=loopback_allowed(environ))),
-        secrets=KmsSecretBox(parts.aws.kms(), key_arn=settings.webhook_secrets_key_arn),
-        queue=parts.delivery_queue(settings.delivery_queue_url),
+        secrets=parts.secret_box(settings.webhook_secrets_key_arn),
+        queue=queue,
+        judge=JudgeEndpoint(
+            webhooks=webhooks,
+            tell_others=TellOthers(webhooks=webhooks, queue=queue, clock=parts.clock),
+            clock=parts.clock,
+            telemetry=parts.observability,
+        ),
+        isolate=IsolateEndpoint(
+            webhooks=webhooks, clock=parts.clock, telemetry=parts.observability
+        ),
+        watch=TimerWatch(),
         clock=parts.clock,
         randomness=parts.randomness,
         telemetry=parts.observability,
@@ -327,10 +377,14 @@ def deliver_webhook(environ: Mapping[str, str]) -> Handler:
 def reconcile(environ: Mapping[str, str]) -> Handler:
     """Build the function that finishes what was left half done."""
     from postbreeze import triggers
+    from postbreeze.operations.backlog import SendBacklog
+    from postbreeze.operations.notices import TellOthers
     from postbreeze.operations.reconcile import Reconcile
 
     settings = env.read(env.ReconcileSettings, environ)
     parts = _Parts(settings)
+    webhooks = parts.webhooks(settings.webhooks_table)
+    queue = parts.delivery_queue(settings.delivery_queue_url, settings.late_delivery_queue_url)
     schedules = parts.arming(settings)
     bus = parts.bus(settings.events_topic_arn)
     effects = parts.effects(
@@ -343,13 +397,15 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
         disconnections=disconnections,
         finish_disconnect=parts.finish_disconnect(disconnections, effects),
         posts=parts.posts,
-        webhooks=parts.webhooks(settings.webhooks_table),
+        webhooks=webhooks,
         arm=parts.arm(parts.posts, schedules, effects),
         start=parts.start(effects),
         conclude=parts.conclude(effects),
         effects=effects,
         bus=bus,
-        delivery_queue=parts.delivery_queue(settings.delivery_queue_url),
+        delivery_queue=queue,
+        tell_others=TellOthers(webhooks=webhooks, queue=queue, clock=parts.clock),
+        send_backlog=SendBacklog(webhooks=webhooks, queue=queue, clock=parts.clock),
         together=ThreadPool(),
         clock=parts.clock,
         telemetry=parts.observability,
@@ -456,10 +512,14 @@ class _Parts(_Edges):
 
         return DynamoDirectory(self.database, workspaces_table=workspaces_table, clock=self.clock)
 
-    def webhooks(self, webhooks_table: str) -> DynamoWebhookStore:
+    def webhooks(
+        self, webhooks_table: str, workspaces_table: str | None = None
+    ) -> DynamoWebhookStore:
         from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
 
-        return DynamoWebhookStore(self.database, webhooks_table=webhooks_table)
+        return DynamoWebhookStore(
+            self.database, webhooks_table=webhooks_table, workspaces_table=workspaces_table
+        )
 
     def disconnections(self, workspaces_table: str | None = None) -> DynamoDisconnections:
         from postbreeze.adapters.dynamodb.disconnections import DynamoDisconnections
@@ -552,10 +612,15 @@ class _Parts(_Edges):
 
         return SqsPublishQueue(self.aws.sqs(), queue_url=queue_url)
 
-    def delivery_queue(self, queue_url: str) -> SqsDeliveryQueue:
+    def delivery_queue(self, queue_url: str, late_queue_url: str | None = None) -> SqsDeliveryQueue:
         from postbreeze.adapters.sqs import SqsDeliveryQueue
 
-        return SqsDeliveryQueue(self.aws.sqs(), queue_url=queue_url)
+        return SqsDeliveryQueue(self.aws.sqs(), queue_url=queue_url, late_queue_url=late_queue_url)
+
+    def secret_box(self, key_arn: str) -> KmsSecretBox:
+        from postbreeze.adapters.secrets import KmsSecretBox
+
+        return KmsSecretBox(self.aws.kms(), key_arn=key_arn, clock=self.clock)
 
 
 def _platforms(

@@ -75,6 +75,17 @@ class MediaApiSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhooksApiSettings(Settings):
+    """Settings of webhooks_api."""
+
+    workspaces_table: str
+    webhooks_table: str
+    webhook_secrets_key_arn: str
+    delivery_queue_url: str
+    late_delivery_queue_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartPublishSettings(Settings):
     """Settings of start_publish."""
 
@@ -106,6 +117,7 @@ class FanOutEventSettings(Settings):
 class DeliverWebhookSettings(FanOutEventSettings):
     """Settings of deliver_webhook, which also opens secrets."""
 
+    late_delivery_queue_url: str
     webhook_secrets_key_arn: str
 
 
@@ -117,6 +129,7 @@ class ReconcileSettings(Settings):
     events_topic_arn: str
     publish_queue_url: str
     delivery_queue_url: str
+    late_delivery_queue_url: str
     schedule_group: str
     schedule_role_arn: str
     start_publish_arn: str

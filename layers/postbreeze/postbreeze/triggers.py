@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from postbreeze.domain.errors import ContendedError, UnavailableError
+from postbreeze.domain.webhook import Lane
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -151,11 +152,15 @@ def fan_out_event(fan_out: Callable[[str, str], int]) -> Work:
     return work
 
 
-def deliver_webhook(deliver: Callable[[str, str], str]) -> Work:
-    """Read a message of the delivery queue."""
+def deliver_webhook(deliver: Callable[[str, str, Lane], str]) -> Work:
+    """Read a message of one of the delivery queues; one that names no lane goes promptly."""
 
     def work(message: Mapping[str, Any]) -> str:
-        return deliver(text(message, "endpointId"), text(message, "deliveryId"))
+        try:
+            lane = Lane(message.get("lane", Lane.PROMPT))
+        except ValueError as error:
+            raise MalformedMessageError("lane is not one") from error
+        return deliver(text(message, "endpointId"), text(message, "deliveryId"), lane)
 
     return work
 

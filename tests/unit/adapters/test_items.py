@@ -12,9 +12,14 @@ from postbreeze.adapters.dynamodb import items, keys
 from postbreeze.domain import lifecycle
 from postbreeze.domain.access import ApiKey, Member, Workspace
 from postbreeze.domain.documents import post_document, timestamp, to_json
+from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.events import Event
 from postbreeze.domain.post import Media, Post, PostStatus, SocialAccount, Target, TargetStatus
-from postbreeze.domain.webhook import Delivery, Endpoint
+from postbreeze.domain.webhook import (
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+)
 from postbreeze.operations.fitness import LARGEST_DOCUMENT
 from postbreeze.operations.ports import StoredAnswer
 from tests.support.builders import (
@@ -23,6 +28,7 @@ from tests.support.builders import (
     a_key,
     a_post,
     an_answer,
+    an_endpoint,
     an_event,
     an_id,
 )
@@ -41,6 +47,7 @@ from tests.support.fakes import START
         (SocialAccount, items.AccountRow),
         (ApiKey, items.KeyRow),
         (Endpoint, items.EndpointRow),
+        (Health, items.HealthRow),
         (Delivery, items.DeliveryRow),
     ],
 )
@@ -125,6 +132,41 @@ def test_a_delivery_is_in_the_due_index_while_it_wants_attention(due_at: Any) ->
     assert ("duePartition" in row, "dueAt" in row) == ((due_at is not None,) * 2)
 
 
+@pytest.mark.parametrize("status", DeliveryStatus)
+def test_a_delivery_that_waits_is_in_the_index_of_its_endpoint(status: DeliveryStatus) -> None:
+    # Given one that is not due
+    delivery = a_delivery(status=status, due_at=None, created_at=START + timedelta(hours=1))
+    # When
+    row = items.delivery_row(delivery).serialize()
+    # Then
+    waits = status in (DeliveryStatus.PARKED, DeliveryStatus.EXHAUSTED)
+    partition = {"S": f"{status}#{delivery.endpoint_id}"} if waits else None
+    since = {"S": "2026-06-01T10:00:00.000Z"} if waits else None
+    assert (row.get("duePartition"), row.get("dueAt")) == (partition, since)
+    # And that is not taken for the moment when it is due
+    assert items.delivery_of(items.DeliveryRow.from_raw_data(row)) == delivery
+
+
+@pytest.mark.parametrize("due_at", [None, START])
+def test_an_endpoint_is_in_the_due_index_while_it_wants_attention(due_at: Any) -> None:
+    endpoint = an_endpoint(due_at=due_at)
+    row = items.endpoint_row(endpoint).serialize()
+    expected = {"S": keys.shard("ENDPOINTS", endpoint.id)} if due_at else None
+    assert row.get("duePartition") == expected
+    assert ("dueAt" in row) == (due_at is not None)
+
+
+def test_an_endpoint_of_an_older_version_was_last_changed_when_it_was_made() -> None:
+    # Given
+    endpoint = an_endpoint(updated_at=START + timedelta(days=1))
+    row = items.endpoint_row(endpoint).serialize()
+    del row["updatedAt"]
+    # When
+    read = items.endpoint_of(items.EndpointRow.from_raw_data(row))
+    # Then
+    assert read == replace(endpoint, updated_at=endpoint.created_at)
+
+
 @pytest.mark.parametrize("pending_since", [None, START])
 def test_an_event_is_in_the_pending_index_while_it_is_pending(pending_since: Any) -> None:
     row = items.event_row(an_event(pending_since=pending_since)).serialize()
@@ -146,6 +188,10 @@ def test_only_what_may_go_expires_and_never_early() -> None:
         assert items.event_row(an_event(), expires_at=at).serialize()["expiresAt"] == {
             "N": str(seconds)
         }
+        assert items.delivery_row(a_delivery(expires_at=at)).serialize()["expiresAt"] == {
+            "N": str(seconds)
+        }
+    assert "expiresAt" not in items.delivery_row(a_delivery()).serialize()
 
 
 def test_a_key_that_ends_keeps_its_row() -> None:

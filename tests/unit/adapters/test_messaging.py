@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,15 +13,17 @@ from botocore.stub import ANY, Stubber
 
 from postbreeze.adapters.aws import AwsClients
 from postbreeze.adapters.scheduler import FireTarget, SchedulerSchedules
-from postbreeze.adapters.secrets import KmsSecretBox
+from postbreeze.adapters.secrets import KEPT_OPEN, MOST_OPEN, KmsSecretBox
 from postbreeze.adapters.sns import SnsEventBus
 from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
 from postbreeze.domain.changes import ArmSchedule, PublishTarget
 from postbreeze.domain.errors import SecretUnreadableError, UnavailableError
+from postbreeze.domain.webhook import Lane
 from tests.support.builders import LATER
 from tests.support.fakes import FakeClock
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/queue"
+LATE_QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/late"
 ARMING = ArmSchedule(post_id="post_1", workflow_id="post_1-1", at=LATER)
 FIRE = FireTarget(function_arn="f", role_arn="r", dead_letter_arn="d")
 
@@ -67,11 +71,15 @@ def deliver_all(clients: AwsClients) -> None:
 
 
 def seal(clients: AwsClients) -> None:
-    KmsSecretBox(clients.kms(), key_arn="k").seal("secret", {})
+    a_box(clients).seal("secret", {})
 
 
 def open_(clients: AwsClients) -> None:
-    KmsSecretBox(clients.kms(), key_arn="k").open(b"sealed", {})
+    a_box(clients).open(b"sealed", {})
+
+
+def a_box(clients: AwsClients, clock: FakeClock | None = None) -> KmsSecretBox:
+    return KmsSecretBox(clients.kms(), key_arn="k", clock=clock or FakeClock())
 
 
 CALLS = [
@@ -223,6 +231,109 @@ def test_delays_stay_within_what_sqs_takes(clients: AwsClients, asked: int, sent
             [PublishTarget(post_id="p", target_id="t", workflow_id="w", delay_seconds=asked)]
         )
         SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE).send("wh_1", "d", delay_seconds=asked)
+
+
+def test_the_late_lane_is_a_queue_of_its_own(clients: AwsClients) -> None:
+    queue = SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE, late_queue_url=LATE_QUEUE)
+    with Stubber(clients.sqs()) as stub:
+        for url, lane in ((LATE_QUEUE, Lane.LATE), (QUEUE, Lane.PROMPT)):
+            sent = {
+                "QueueUrl": url,
+                "MessageBody": ANY,
+                "MessageGroupId": "wh_1",
+                "DelaySeconds": 0,
+            }
+            stub.add_response("send_message", {"MessageId": "m"}, sent)
+            queue.send("wh_1", "dlv_1", lane=lane)
+            entries = [{"Id": "0", "MessageBody": ANY, "MessageGroupId": "wh_1"}]
+            sent_all = {"QueueUrl": url, "Entries": entries}
+            stub.add_response("send_message_batch", batch_answer(sent=1), sent_all)
+            queue.send_all([("wh_1", "dlv_1")], lane=lane)
+        stub.assert_no_pending_responses()
+
+
+def test_who_knows_no_late_queue_cannot_send_by_that_lane(clients: AwsClients) -> None:
+    queue = SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE)
+    with pytest.raises(RuntimeError, match="late lane"):
+        queue.send("wh_1", "dlv_1", lane=Lane.LATE)
+    with pytest.raises(RuntimeError, match="late lane"):
+        queue.send_all([("wh_1", "dlv_1")], lane=Lane.LATE)
+
+
+# Secrets that were opened
+
+
+@contextmanager
+def opening(clients: AwsClients, *opened: str) -> Iterator[None]:
+    """Have KMS open so many secrets, one with each call, and no other."""
+    with Stubber(clients.kms()) as stub:
+        for text in opened:
+            stub.add_response("decrypt", {"Plaintext": text.encode()})
+        yield
+        stub.assert_no_pending_responses()
+
+
+def test_a_secret_stays_open_for_five_minutes(clients: AwsClients) -> None:
+    # Given
+    clock = FakeClock()
+    box = a_box(clients, clock)
+    with opening(clients, "first", "second"):
+        assert box.open(b"sealed", {"a": "b", "c": "d"}) == "first"
+        # Then it does for so long, and no longer
+        clock.advance(KEPT_OPEN - timedelta(milliseconds=1))
+        assert box.open(b"sealed", {"c": "d", "a": "b"}) == "first"
+        clock.advance(timedelta(milliseconds=1))
+        assert box.open(b"sealed", {"a": "b", "c": "d"}) == "second"
+
+
+def test_a_clock_that_is_put_back_keeps_nothing_open_longer(clients: AwsClients) -> None:
+    clock = FakeClock()
+    box = a_box(clients, clock)
+    with opening(clients, "first", "second"):
+        assert box.open(b"sealed", {}) == "first"
+        clock.advance(timedelta(milliseconds=-1))
+        assert box.open(b"sealed", {}) == "second"
+
+
+def test_another_ciphertext_or_context_is_another_secret(clients: AwsClients) -> None:
+    box = a_box(clients)
+    with opening(clients, "1", "2", "3"):
+        for _ in range(2):
+            assert box.open(b"sealed", {"a": "b"}) == "1"
+            assert box.open(b"sealed", {"a": "c"}) == "2"
+            assert box.open(b"other", {"a": "b"}) == "3"
+
+
+def test_so_many_secrets_are_kept_open_and_the_oldest_goes_first(clients: AwsClients) -> None:
+    # Given one more than are kept
+    box = a_box(clients)
+    sealed = [str(number).encode() for number in range(MOST_OPEN + 1)]
+    with opening(clients, *(each.decode() for each in sealed)):
+        for each in sealed:
+            box.open(each, {})
+    # Then all are open but the first
+    with opening(clients, "again"):
+        assert [box.open(each, {}) for each in sealed[1:]] == [each.decode() for each in sealed[1:]]
+        assert box.open(sealed[0], {}) == "again"
+
+
+def test_what_failed_to_open_is_tried_again(clients: AwsClients) -> None:
+    box = a_box(clients)
+    with Stubber(clients.kms()) as stub:
+        stub.add_client_error("decrypt", "InvalidCiphertextException")
+        stub.add_response("decrypt", {"Plaintext": b"opened"})
+        with pytest.raises(SecretUnreadableError):
+            box.open(b"sealed", {})
+        assert box.open(b"sealed", {}) == "opened"
+
+
+def test_a_box_does_not_show_what_it_has_opened(
+    clients: AwsClients, caplog: pytest.LogCaptureFixture
+) -> None:
+    box = a_box(clients)
+    with opening(clients, "plaintext"), caplog.at_level("INFO"):
+        box.open(b"sealed", {})
+    assert "plaintext" not in f"{box!r} {box} {caplog.text}"
 
 
 @pytest.mark.parametrize("code", ["IncorrectKeyException", "InvalidCiphertextException"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,14 +18,28 @@ from postbreeze.adapters.dynamodb.directory import DynamoDirectory
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.registry import DynamoRegistry
 from postbreeze.adapters.dynamodb.table import INDEXES, Database
-from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
+from postbreeze.adapters.dynamodb.webhooks import (
+    MOST_LOOKED_THROUGH,
+    MOST_QUERIES,
+    DynamoWebhookStore,
+)
+from postbreeze.domain import ids
 from postbreeze.domain.access import EDITORS, ApiKey
+from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.errors import LostRaceError, RateLimitedError, UnavailableError
 from postbreeze.domain.post import Post
 from postbreeze.domain.rate_limits import windows_at
-from postbreeze.operations.ports import AccessLostError, AnswerExistsError, MembershipGuard
+from postbreeze.domain.webhook import Delivery, DeliveryStatus
+from postbreeze.operations.ports import (
+    AccessLostError,
+    AnswerExistsError,
+    DeliveryFilter,
+    Destination,
+    MembershipGuard,
+)
 from tests.support.aws import table_layout
 from tests.support.builders import (
+    LATER,
     USER_ID,
     WORKSPACE_ID,
     a_delivery,
@@ -35,12 +49,18 @@ from tests.support.builders import (
     added,
     an_account,
     an_answer,
+    an_endpoint,
     an_event,
     changed,
 )
 from tests.support.fakes import START, FakeClock
 
 GUARD = MembershipGuard(workspace_id=WORKSPACE_ID, user_id=USER_ID, roles=EDITORS)
+
+
+def made_of(at: datetime) -> str:
+    """Return the least delivery id of a moment."""
+    return ids.new_id(ids.DELIVERY, at, bytes(10))
 
 
 class Scripted:
@@ -142,13 +162,13 @@ def post() -> Post:
 
 def test_all_stores_share_the_given_client(dynamodb: Scripted, database: Database) -> None:
     # Given
-    dynamodb.answers = [{}, {}, {"Items": []}]
+    dynamodb.answers = [{}, {}, {}]
     # When
     DynamoDirectory(database, workspaces_table="w", clock=FakeClock()).member("ws", "usr")
     DynamoRegistry(database, workspaces_table="workspaces").workspace("ws_1")
-    list(DynamoWebhookStore(database, webhooks_table="webhooks").deliveries("wh_1", 5))
+    DynamoWebhookStore(database, webhooks_table="webhooks").delivery("wh_1", "dlv_1")
     # Then all went through it
-    assert dynamodb.operations == ["GetItem", "GetItem", "Query"]
+    assert dynamodb.operations == ["GetItem"] * 3
 
 
 def test_the_indexes_are_those_of_the_template() -> None:
@@ -489,6 +509,224 @@ def test_a_failing_query_stays_a_query_error(dynamodb: Scripted, posts: DynamoPo
     dynamodb.answers = [refusal("ResourceNotFoundException")]
     with pytest.raises(QueryError):
         posts.read("post_1")
+
+
+# Pages of deliveries
+
+
+@pytest.fixture
+def webhooks(database: Database) -> DynamoWebhookStore:
+    return DynamoWebhookStore(database, webhooks_table="w")
+
+
+DROPPED = DeliveryFilter(statuses=frozenset({DeliveryStatus.DROPPED}))
+
+
+def some(*deliveries: Delivery, looked_at: int, last: str | None) -> dict[str, Any]:
+    """Build the answer to a query that looked at so many rows, up to the one of that id."""
+    key = {"pk": {"S": "ENDPOINT#wh_1"}, "sk": {"S": f"DELIVERY#{last}"}}
+    return {
+        "Items": [items.delivery_row(delivery).serialize() for delivery in deliveries],
+        "ScannedCount": looked_at,
+        **({} if last is None else {"LastEvaluatedKey": key}),
+    }
+
+
+def test_a_page_of_everything_reads_one_row_more_than_it_has(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    # Given
+    first, second, third = (a_delivery() for _ in range(3))
+    dynamodb.answers = [some(third, second, first, looked_at=3, last=first.id)]
+    # When
+    page = webhooks.deliveries("wh_1", DeliveryFilter(), limit=2)
+    # Then
+    assert page.deliveries == (third, second)
+    assert page.next_before == second.id
+    ((_, sent),) = dynamodb.sent
+    assert sent["Limit"] == 3
+    assert sent["ConsistentRead"] is True
+    assert sent["ScanIndexForward"] is False
+    assert "FilterExpression" not in sent
+
+
+def test_large_rows_are_read_on_until_the_page_is_full(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    # Given rows of which a megabyte holds two
+    first, second, third = (a_delivery() for _ in range(3))
+    dynamodb.answers = [
+        some(third, second, looked_at=2, last=second.id),
+        some(first, looked_at=1, last=None),
+    ]
+    # When
+    page = webhooks.deliveries("wh_1", DeliveryFilter(), limit=5)
+    # Then
+    assert page.deliveries == (third, second, first)
+    assert page.next_before is None
+    assert [sent["Limit"] for _, sent in dynamodb.sent] == [6, 4]
+    assert dynamodb.sent[1][1]["ExclusiveStartKey"]["sk"] == {"S": f"DELIVERY#{second.id}"}
+
+
+def test_a_page_looks_through_so_many_rows_and_tells_where_it_stopped(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    # Given
+    found = a_delivery()
+    dynamodb.answers = [
+        some(looked_at=600, last="dlv_2"),
+        some(found, looked_at=400, last="dlv_1"),
+    ]
+    # When
+    page = webhooks.deliveries("wh_1", DROPPED, limit=2)
+    # Then
+    assert page.deliveries == (found,)
+    assert page.next_before == "dlv_1"
+    assert [sent["Limit"] for _, sent in dynamodb.sent] == [
+        MOST_LOOKED_THROUGH,
+        MOST_LOOKED_THROUGH - 600,
+    ]
+
+
+def test_a_page_makes_so_many_queries_and_may_be_empty(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    # Given
+    dynamodb.answers = [some(looked_at=1, last=f"dlv_{n}") for n in range(MOST_QUERIES)]
+    # When
+    page = webhooks.deliveries("wh_1", DROPPED, limit=2)
+    # Then
+    assert page.deliveries == ()
+    assert page.next_before == f"dlv_{MOST_QUERIES - 1}"
+
+
+@pytest.mark.parametrize(
+    ("until", "before", "expected"),
+    [
+        (None, None, "~"),
+        (None, "dlv_01KT15XEG0AAAAAAAAAAAAAAAA", "dlv_01KT15XEG0AAAAAAAAAAAAAAAA"),
+        # A minute later, as clocks differ.
+        (START, None, made_of(START + timedelta(minutes=1))),
+        (START, made_of(START), made_of(START)),
+        (START, made_of(LATER), made_of(START + timedelta(minutes=1))),
+    ],
+)
+def test_only_ids_that_can_be_wanted_are_looked_through(
+    dynamodb: Scripted,
+    webhooks: DynamoWebhookStore,
+    until: datetime | None,
+    before: str | None,
+    expected: str,
+) -> None:
+    # Given
+    dynamodb.answers = [some(looked_at=0, last=None)]
+    # When
+    webhooks.deliveries("wh_1", DeliveryFilter(until=until), limit=2, before=before)
+    # Then
+    ((_, sent),) = dynamodb.sent
+    assert {"S": f"DELIVERY#{expected}"} in sent["ExpressionAttributeValues"].values()
+
+
+def test_no_other_row_of_an_endpoint_sorts_before_its_deliveries() -> None:
+    assert min(keys.ENDPOINT, keys.HEALTH, keys.PACE) > f"{keys.DELIVERIES}~"
+
+
+# The destination of a delivery
+
+
+def test_a_destination_costs_one_call_and_is_read_strongly(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    # Given
+    endpoint = an_endpoint()
+    health = Health(endpoint_id=endpoint.id, workspace_id=endpoint.workspace_id, failures=3)
+    rows = [items.health_row(health).serialize(), items.endpoint_row(endpoint).serialize()]
+    dynamodb.answers = [{"Responses": {"w": rows}, "UnprocessedKeys": {}}]
+    # When
+    found = webhooks.destination(endpoint.workspace_id, endpoint.id)
+    # Then
+    assert found == Destination(endpoint=endpoint, health=health)
+    ((operation, sent),) = dynamodb.sent
+    assert operation == "BatchGetItem"
+    assert sent["RequestItems"]["w"]["ConsistentRead"] is True
+
+
+# The pace of an endpoint
+
+
+def paced(free_at: datetime) -> dict[str, Any]:
+    microseconds = (free_at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return {"pk": {"S": "x"}, "sk": {"S": "PACE"}, "freeAt": {"N": str(microseconds)}}
+
+
+def test_a_moment_that_is_free_is_reserved_by_one_call(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    dynamodb.answers = [{"Attributes": paced(START + timedelta(seconds=2))}]
+    assert webhooks.reserve("wh_1", now=START, interval=timedelta(seconds=2)) == START
+    assert dynamodb.operations == ["UpdateItem"]
+
+
+def test_the_next_moment_is_reserved_by_two_that_never_add(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    # Given
+    later = START + timedelta(seconds=5)
+    dynamodb.answers = [
+        not_met(paced(later)),
+        {"Attributes": paced(later + timedelta(seconds=2))},
+    ]
+    # Then
+    assert webhooks.reserve("wh_1", now=START, interval=timedelta(seconds=2)) == later
+    assert all(sent["UpdateExpression"].startswith("SET ") for _, sent in dynamodb.sent)
+    assert all(sent["ConditionExpression"] for _, sent in dynamodb.sent)
+
+
+def test_a_pace_that_goes_back_meanwhile_is_an_outage(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    dynamodb.answers = [not_met(paced(LATER)), not_met(None)]
+    with pytest.raises(UnavailableError):
+        webhooks.reserve("wh_1", now=START, interval=timedelta(seconds=2))
+
+
+# Guards of endpoints
+
+
+@pytest.mark.parametrize(
+    ("reasons", "error"),
+    [
+        ((FAILED, NONE), AccessLostError),
+        ((FAILED, FAILED), AccessLostError),
+        ((NONE, FAILED), LostRaceError),
+        (("TransactionConflict", FAILED), LostRaceError),
+        (("ThrottlingError", NONE), UnavailableError),
+    ],
+)
+def test_access_that_is_lost_is_told_apart_from_a_race(
+    dynamodb: Scripted, database: Database, reasons: tuple[str, ...], error: type[Exception]
+) -> None:
+    # Given
+    webhooks = DynamoWebhookStore(database, webhooks_table="w", workspaces_table="ws")
+    dynamodb.answers = [cancelled(*reasons)]
+    # When / Then
+    with pytest.raises(error):
+        webhooks.replace_endpoint(an_endpoint(revision=2), expected_revision=1, guard=GUARD)
+
+
+def test_an_endpoint_whose_place_is_taken_exists(
+    dynamodb: Scripted, webhooks: DynamoWebhookStore
+) -> None:
+    dynamodb.answers = [cancelled(NONE, FAILED)]
+    with pytest.raises(LostRaceError):
+        webhooks.add_endpoint(an_endpoint())
+
+
+def test_a_guarded_endpoint_without_a_workspaces_table_is_a_mistake(
+    webhooks: DynamoWebhookStore,
+) -> None:
+    with pytest.raises(RuntimeError, match="guard"):
+        webhooks.add_endpoint(an_endpoint(), guard=GUARD)
 
 
 # Counting requests

@@ -28,6 +28,7 @@ class CommandLine:
             "POSTBREEZE_STACK": None,
             "POSTBREEZE_APP_PASSWORD": None,
             "POSTBREEZE_LEAKED_KEY": None,
+            "POSTBREEZE_WEBHOOK_SECRET": None,
         }
         return self._runner.invoke(
             app, list(arguments), input=stdin, env={**clean, **(env or {})}, catch_exceptions=False

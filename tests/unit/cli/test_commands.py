@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from postbreeze.domain import api_keys, ids, webhook
 from postbreeze.domain.changes import ArmSchedule
 from postbreeze.domain.post import PostStatus
-from postbreeze.domain.webhook import Attempt
+from postbreeze.domain.webhook import Attempt, DeliveryStatus
+from postbreeze.operations.ports import DeliveryPage
 from tests.support.builders import LATER, USER_ID, a_delivery, a_post, added, an_event, an_id
 from tests.support.fakes import START
 
@@ -207,7 +209,7 @@ def test_an_endpoint_is_switched_off_and_on(command_line: CommandLine, workspace
     # Then
     assert (disabled["status"], disabled["disabledReason"]) == (
         "DISABLED",
-        "An operator disabled it.",
+        "It was disabled on request.",
     )
     assert (enabled["status"], enabled["deliveriesSent"]) == ("ENABLED", 0)
 
@@ -240,6 +242,173 @@ def test_deliveries_are_listed_with_every_attempt(
         ["-", "-", "-"],
     ]
     assert [attempt["error"] for attempt in document[0]["attempts"]] == [None, "TIMED_OUT"]
+
+
+@pytest.fixture
+def endpoint_id(command_line: CommandLine, workspace_id: str) -> str:
+    made: str = command_line.json("webhook", "add", workspace_id, URL)["id"]
+    return made
+
+
+def test_an_endpoint_with_every_wish(command_line: CommandLine, workspace_id: str) -> None:
+    # When
+    made = command_line.json(
+        *("webhook", "add", workspace_id, URL, "--description", "ours", "--rate-limit", "7"),
+        *("--header", "Authorization: Bearer x:y", "--header", "X-Team:gulls"),
+    )
+    # Then
+    stored = command_line.operator.world.webhooks.endpoint(workspace_id, made["id"])
+    assert stored is not None
+    assert stored.headers == {"Authorization": "Bearer x:y", "X-Team": "gulls"}
+    assert (made["description"], made["rateLimit"], made["events"]) == ("ours", 7, ["*"])
+    shown = command_line.run("webhook", "show", workspace_id, made["id"])
+    assert "headerNames      Authorization, X-Team\n" in shown.stdout
+    assert "Bearer" not in shown.stdout
+
+
+@pytest.mark.parametrize("headers", [["Authorization"], ["A: 1", "A: 2"]])
+def test_headers_that_are_none(
+    command_line: CommandLine, workspace_id: str, headers: list[str]
+) -> None:
+    given = [each for header in headers for each in ("--header", header)]
+    assert "NAME:VALUE" in command_line.fails(2, "webhook", "add", workspace_id, URL, *given)
+
+
+def test_what_is_given_of_an_endpoint_is_changed(
+    command_line: CommandLine, workspace_id: str, endpoint_id: str
+) -> None:
+    # When
+    changed = command_line.json(
+        *("webhook", "update", workspace_id, endpoint_id, "--url", f"{URL}/2"),
+        *("--event", "post.*", "--event", "webhook.test", "--description", "ours"),
+        *("--header", "X-Team: gulls", "--rate-limit", "7"),
+    )
+    cleared = command_line.json(
+        *("webhook", "update", workspace_id, endpoint_id, "--description", ""),
+        *("--header", "", "--rate-limit", "0"),
+    )
+    same = command_line.json("webhook", "update", workspace_id, endpoint_id)
+    # Then
+    assert (changed["url"], changed["events"]) == (f"{URL}/2", ["post.*", "webhook.test"])
+    assert (changed["description"], changed["headerNames"], changed["rateLimit"]) == (
+        "ours",
+        ["X-Team"],
+        7,
+    )
+    expected = {**changed, "description": None, "headerNames": [], "rateLimit": None}
+    assert cleared == same == {**expected, "updatedAt": cleared["updatedAt"]}
+
+
+def test_an_endpoint_is_removed(
+    command_line: CommandLine, workspace_id: str, endpoint_id: str
+) -> None:
+    assert command_line.json("webhook", "remove", workspace_id, endpoint_id)["id"] == endpoint_id
+    assert command_line.json("webhook", "list", workspace_id) == []
+    assert endpoint_id in command_line.fails(1, "webhook", "show", workspace_id, endpoint_id)
+
+
+def test_a_new_secret_is_shown_once(
+    command_line: CommandLine, workspace_id: str, endpoint_id: str
+) -> None:
+    # When
+    rotated = command_line.run(
+        "webhook", "rotate-secret", workspace_id, endpoint_id, "--overlap-hours", "1"
+    )
+    # Then
+    assert rotated.stdout.split()[1].startswith("whsec_")
+    assert "shown this once" in rotated.stderr
+    assert "secretRetiresAt  2026-06-01T10:00:00.000Z" in rotated.stdout
+    again = command_line.json("webhook", "rotate-secret", workspace_id, endpoint_id)
+    assert again["secretRetiresAt"] == "2026-06-02T09:00:00.000Z"
+    assert again["secret"] not in rotated.stdout
+
+
+def test_a_test_is_sent_and_sent_again(
+    command_line: CommandLine, workspace_id: str, endpoint_id: str
+) -> None:
+    # When
+    made = command_line.json("webhook", "test", workspace_id, endpoint_id)
+    again = command_line.json("webhook", "redeliver", workspace_id, endpoint_id, made["id"])
+    # Then
+    assert (made["event"], made["status"]) == ("webhook.test", "PENDING")
+    assert again == made
+    sent = command_line.operator.world.delivery_queue.sent
+    assert [each.delivery_id for each in sent] == [made["id"], made["id"]]
+
+
+def test_deliveries_are_filtered(
+    command_line: CommandLine, workspace_id: str, endpoint_id: str
+) -> None:
+    # Given
+    store = command_line.operator.world.webhooks
+    endpoint = store.endpoint(workspace_id, endpoint_id)
+    parked = webhook.parked(a_delivery(endpoint, created_at=LATER))
+    done = webhook.dropped(a_delivery(endpoint), now=START)
+    for delivery in (parked, done):
+        store.add_delivery(delivery)
+    test = command_line.json("webhook", "test", workspace_id, endpoint_id)["id"]
+
+    def listed(*wanted: str) -> set[str]:
+        found = command_line.json("webhook", "deliveries", workspace_id, endpoint_id, *wanted)
+        return {each["id"] for each in found}
+
+    # Then
+    assert listed() == {parked.id, done.id, test}
+    assert listed("--status", "parked") == {parked.id}
+    assert listed("--status", "PARKED", "--status", "dropped") == {parked.id, done.id}
+    assert listed("--event", "webhook.test") == {test}
+    assert listed("--since", "2026-06-01T12:00:00+02:00") == {parked.id}
+    error = command_line.fails(
+        2, "webhook", "deliveries", workspace_id, endpoint_id, "--since", "2026-06-01T10:00:00"
+    )
+    assert "--since" in error
+
+
+def test_pages_that_are_not_full_are_put_together(
+    command_line: CommandLine,
+    workspace_id: str,
+    endpoint_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Given
+    store = command_line.operator.world.webhooks
+    endpoint = store.endpoint(workspace_id, endpoint_id)
+    made = [a_delivery(endpoint) for _ in range(3)]
+    for delivery in made:
+        store.add_delivery(delivery)
+    whole = store.deliveries
+
+    def one(*given: Any, limit: int, before: str | None) -> DeliveryPage:
+        return whole(*given, limit=min(limit, 1), before=before)
+
+    monkeypatch.setattr(store, "deliveries", one)
+
+    def listed(*wanted: str) -> list[str]:
+        found = command_line.json("webhook", "deliveries", workspace_id, endpoint_id, *wanted)
+        return [each["id"] for each in found]
+
+    # Then
+    assert listed() == [each.id for each in reversed(made)]
+    assert listed("--limit", "2") == [made[2].id, made[1].id]
+
+
+def test_what_was_given_up_is_recovered(
+    command_line: CommandLine, workspace_id: str, endpoint_id: str
+) -> None:
+    # Given
+    store = command_line.operator.world.webhooks
+    endpoint = store.endpoint(workspace_id, endpoint_id)
+    store.add_delivery(replace(a_delivery(endpoint), status=DeliveryStatus.EXHAUSTED))
+    # When
+    recovered = command_line.json(
+        "webhook", "recover", workspace_id, endpoint_id, "--since", "2026-05-31T00:00:00Z"
+    )
+    # Then
+    assert recovered["deliveriesSent"] == 1
+    told = command_line.fails(
+        2, "webhook", "recover", workspace_id, endpoint_id, "--since", "2026-04-01T00:00:00Z"
+    )
+    assert "30 days" in told
 
 
 @pytest.mark.parametrize("limit", ["0", "1001", "many"])

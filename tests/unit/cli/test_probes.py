@@ -145,6 +145,7 @@ def test_endpoints_on_aws_are_checked_by_its_rules(monkeypatch: pytest.MonkeyPat
         "WebhooksTableName": "webhooks",
         "WebhookSecretsKeyArn": "arn",
         "DeliveryQueueUrl": "https://sqs.eu-west-1.amazonaws.com/1/q",
+        "DeliveryLateQueueUrl": "https://sqs.eu-west-1.amazonaws.com/1/late",
     }
     deployment = Deployment(
         outputs=outputs, clients=AwsClients(region="eu-west-1"), bluesky_url="https://bsky.social"

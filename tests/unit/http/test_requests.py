@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -279,3 +280,15 @@ def test_another_authorization_is_none(text: str) -> None:
 def test_every_refusal_of_a_request_is_a_refusal() -> None:
     assert issubclass(PayloadTooLargeError, RefusalError)
     assert issubclass(UnsupportedMediaTypeError, RefusalError)
+
+
+def test_a_moment_in_the_query() -> None:
+    request = a_request(query=(("since", "2026-06-15T11:00:00+02:00"), ("until", "noon")))
+    assert requests.query_time(request, "since") == datetime(2026, 6, 15, 9, tzinfo=UTC)
+    assert requests.query_time(request, "before") is None
+    with pytest.raises(ValidationError) as raised:
+        requests.query_time(request, "until")
+    assert fault(raised) == (
+        "query.until",
+        "must be an RFC 3339 time, such as 2026-06-15T09:00:00Z",
+    )

@@ -13,6 +13,7 @@ import pytest
 from local.engine_main import (
     SCHEDULE_TICK_SECONDS,
     ask_for_single_actions,
+    count_workers,
     name_schedule_groups,
     quicken_schedules,
     share_layers,
@@ -68,6 +69,25 @@ def test_a_batch_needs_the_permission_of_its_single_calls(
     iam_actions = SimpleNamespace(extract_iam_action=lambda *told: asked)
     ask_for_single_actions(iam_actions)
     assert iam_actions.extract_iam_action("sqs", "POST", "/", {}, b"", {}) == needed
+
+
+@pytest.mark.parametrize(
+    ("scaling", "workers"),
+    [({"MaximumConcurrency": "6"}, 6), ({"MaximumConcurrency": 6}, 6), ({}, 5), (None, 5)],
+)
+def test_a_queue_has_as_many_workers_as_the_stack_says(
+    scaling: dict[str, Any] | None, workers: int
+) -> None:
+    # Given an engine that takes five where nothing is said
+    def concurrency(mapping: dict[str, Any], *_: Any) -> Any:
+        return (mapping.get("ScalingConfig") or {}).get("MaximumConcurrency") or 5
+
+    lambda_service = SimpleNamespace(_sqs_esm_concurrency=concurrency)
+    # When
+    count_workers(lambda_service)
+    # Then
+    mapping = {"UUID": "u", "ScalingConfig": scaling}
+    assert lambda_service._sqs_esm_concurrency(mapping, {}, {}, None) == workers
 
 
 def test_a_layer_is_unpacked_once_and_code_every_time(

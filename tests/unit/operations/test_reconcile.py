@@ -10,10 +10,21 @@ from typing import Any
 
 import pytest
 
-from postbreeze.domain import disconnection, lifecycle
+from postbreeze.domain import disconnection, lifecycle, webhook
 from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
+from postbreeze.domain.events import EventType
 from postbreeze.domain.post import PostStatus
-from postbreeze.operations.reconcile import AT_ONCE, BATCH, LISTED, MOST, MOST_OUTAGES, TIME
+from postbreeze.domain.webhook import Backlog, Endpoint, EndpointStatus, Lane
+from postbreeze.operations.reconcile import (
+    AT_ONCE,
+    BACKLOG,
+    BATCH,
+    LISTED,
+    MOST,
+    MOST_OUTAGES,
+    PAGE,
+    TIME,
+)
 from tests.support.builders import a_post
 from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, ENDPOINT, WORKSPACE, Core, numbered
 from tests.support.platforms import Accident
@@ -153,8 +164,92 @@ def test_a_delivery_whose_message_was_lost_is_sent_again(core: Core) -> None:
     core.advance(A_MINUTE)
     # When / Then
     assert core.reconcile() == {"DeliverySentAgain": 1}
+    assert [sent.lane for sent in core.delivery_queue.sent] == [Lane.LATE]
     core.run_queues()
     assert core.received() == ["post.created"]
+
+
+def due_endpoint(core: Core, **fields: Any) -> Endpoint:
+    """Have the usual endpoint be due."""
+    endpoint = replace(core.endpoint(), due_at=core.clock.at, **fields)
+    core.webhooks._endpoints[endpoint.workspace_id, endpoint.id] = endpoint
+    return endpoint
+
+
+def test_what_an_endpoint_has_missed_is_sent_off(core: Core) -> None:
+    # Given
+    core.created(scheduled_for=None)
+    core.endpoints.disable(WORKSPACE, ENDPOINT)
+    core.run_queues()
+    due_endpoint(
+        core,
+        status=EndpointStatus.ENABLED,
+        backlog=Backlog(asked_at=core.clock.at, is_parked=True),
+    )
+    # When / Then
+    assert core.reconcile() == {"BacklogSent": 1}
+    assert [sent.lane for sent in core.delivery_queue.sent] == [Lane.LATE]
+    core.run_queues()
+    assert core.received() == ["post.created"]
+
+
+@pytest.mark.parametrize(
+    ("rate_limit", "a_page", "takes", "sent"),
+    [
+        (None, PAGE, timedelta(0), BACKLOG),
+        (None, PAGE, A_SECOND, 5 * PAGE),
+        (None, PAGE - 1, timedelta(0), PAGE - 1),
+        (1, PAGE, timedelta(0), 60),
+        (8, PAGE, timedelta(0), 480),
+        (9, PAGE, timedelta(0), BACKLOG),
+    ],
+)
+def test_so_much_of_what_an_endpoint_has_missed_goes_with_each_run(
+    core: Core, rate_limit: int | None, a_page: int, takes: timedelta, sent: int
+) -> None:
+    # Given
+    endpoint = due_endpoint(
+        core,
+        backlog=Backlog(asked_at=core.clock.at, is_parked=True),
+        rate_limit=rate_limit,
+    )
+    asked: list[tuple[Endpoint, int]] = []
+
+    def send_backlog(of: Endpoint, limit: int) -> int:
+        asked.append((of, limit))
+        core.clock.advance(takes)
+        return a_page
+
+    # When / Then
+    assert replace(core.reconcile, send_backlog=send_backlog)() == {"BacklogSent": sent}
+    assert asked == [(endpoint, PAGE)] * -(-sent // PAGE)
+
+
+def test_others_are_told_of_an_endpoint_before_it_is_sent_what_it_has_missed(core: Core) -> None:
+    # Given an endpoint that was disabled, and enabled before the others were told
+    core.webhooks.add_endpoint(core.an_endpoint(2))
+    gone = webhook.disabled(core.endpoint(), "gone", now=core.clock.at, is_told=True)
+    enabled = webhook.enabled(gone, now=core.clock.at)
+    core.webhooks._endpoints[WORKSPACE, ENDPOINT] = enabled
+    # When / Then
+    assert core.reconcile() == {"NoticeTold": 1}
+    assert core.endpoint().backlog == enabled.backlog
+    [told] = core.webhooks._deliveries.values()
+    assert told.event_type is EventType.WEBHOOK_DISABLED
+    core.advance(A_MINUTE)
+    core.reconcile()
+    core.advance(2 * A_MINUTE)
+    core.reconcile()
+    assert (core.endpoint().backlog, core.endpoint().due_at) == (None, None)
+
+
+def test_an_endpoint_of_which_nothing_is_to_be_done_is_left_alone(core: Core) -> None:
+    # Given an index that lags behind
+    core.webhooks.due_endpoints = (  # type: ignore[method-assign]  # a stale index
+        lambda now, limit: [(WORKSPACE, ENDPOINT), (WORKSPACE, "wh_x")]
+    )
+    # When / Then
+    assert core.reconcile() == {}
 
 
 def test_one_repair_that_fails_stops_no_other(core: Core) -> None:
@@ -482,11 +577,13 @@ def test_a_kind_that_is_slow_leaves_time_for_the_others(core: Core) -> None:
 
 
 def test_a_sweep_ends_when_its_share_of_the_time_is_used_up(core: Core) -> None:
-    # Given eight announcements a second, of which a fifth of the time is for events
+    # Given eight announcements a second, of which a sixth of the time is for events
     pending_events(core, 1_000)
     takes(core, "bus.announce_all", A_SECOND / AT_ONCE)
     # When / Then
-    assert core.reconcile() == {"EventAnnouncedAgain": TIME / 5 // A_SECOND * AT_ONCE * BATCH}
+    assert core.reconcile() == {
+        "EventAnnouncedAgain": int(TIME / 6 / A_SECOND + 1) * AT_ONCE * BATCH
+    }
 
 
 def test_time_that_a_kind_does_not_need_is_for_those_after_it(core: Core) -> None:
@@ -496,17 +593,18 @@ def test_time_that_a_kind_does_not_need_is_for_those_after_it(core: Core) -> Non
     # When
     core.reconcile()
     # Then events and deliveries, which come before, have left theirs
-    began = -(-TIME // 3 // (AT_ONCE * A_SECOND)) * AT_ONCE
+    began = -(-TIME // 4 // (AT_ONCE * A_SECOND)) * AT_ONCE
     assert left_over(core) == [(100, 100 - began)]
 
 
 @pytest.mark.parametrize(
     ("listing", "call", "size", "share"),
     [
-        ("due_deliveries", "delivery_queue.send_all", BATCH, 4),
-        ("due_posts", "posts.read", 1, 3),
-        ("pending_armings", "posts.read", 1, 2),
-        ("due", "disconnections.work", 1, 1),
+        ("due_deliveries", "delivery_queue.send_all", BATCH, 5),
+        ("due_posts", "posts.read", 1, 4),
+        ("pending_armings", "posts.read", 1, 3),
+        ("due", "disconnections.work", 1, 2),
+        ("due_endpoints", "webhooks.endpoint", 1, 1),
     ],
 )
 def test_a_kind_has_an_equal_part_of_the_time_with_those_after_it(
@@ -515,10 +613,13 @@ def test_a_kind_has_an_equal_part_of_the_time_with_those_after_it(
     # Given more of one kind than there is time for, eight calls a second, and nothing else
     stores: dict[str, Any] = {
         "due_deliveries": core.webhooks,
+        "due_endpoints": core.webhooks,
         "due": core.world.disconnections,
     }
     names = [f"item_{number:04}" for number in range(1_000)]
-    waiting: list[Any] = [(ENDPOINT, name) for name in names] if size == BATCH else names
+    waiting: list[Any] = names
+    if listing in {"due_deliveries", "due_endpoints"}:
+        waiting = [(ENDPOINT, name) for name in names]
     monkeypatch.setattr(
         stores.get(listing, core.posts), listing, lambda now, limit: waiting[:limit]
     )
@@ -582,7 +683,9 @@ def test_a_listing_that_fails_stops_no_other_kind(
     core.check()
 
 
-def test_events_come_before_deliveries_and_those_before_posts(core: Core) -> None:
+def test_events_come_before_deliveries_those_before_posts_and_what_was_missed_comes_last(
+    core: Core,
+) -> None:
     # Given
     calls = core.recorded()
     # When
@@ -594,6 +697,7 @@ def test_events_come_before_deliveries_and_those_before_posts(core: Core) -> Non
         "posts.due_posts",
         "posts.pending_armings",
         "disconnections.due",
+        "webhooks.due_endpoints",
     ]
 
 

@@ -13,13 +13,22 @@ import pytest
 from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.events import Event
-from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Lane
 from postbreeze.operations.deliver import CLOCKS_APART, sealing_context
 from postbreeze.operations.fan_out import EVENTS_KEPT
 from postbreeze.operations.ports import WebhookResponse, WebhookSendError
 from postbreeze.webhooks.backoff import GAPS
 from tests.support.builders import a_delivery, an_event
-from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, OTHER_WORKSPACE, Core
+from tests.support.core import (
+    A_MINUTE,
+    A_SECOND,
+    AN_HOUR,
+    OTHER_WORKSPACE,
+    WEBHOOK_SECRET,
+    Core,
+    SentRequest,
+    numbered,
+)
 
 
 @pytest.fixture
@@ -138,8 +147,13 @@ def delivery(core: Core) -> Delivery:
     return deliveries(core)[0]
 
 
-def deliver(core: Core, delivery: Delivery) -> str:
-    return core.deliver(delivery.endpoint_id, delivery.id)
+def deliver(core: Core, delivery: Delivery, lane: Lane = Lane.PROMPT) -> str:
+    return core.deliver(delivery.endpoint_id, delivery.id, lane)
+
+
+def put(core: Core, delivery: Delivery) -> None:
+    """Have a delivery be as it is given."""
+    core.webhooks._deliveries[delivery.endpoint_id, delivery.id] = delivery
 
 
 def stored(core: Core, delivery: Delivery) -> Delivery:
@@ -169,16 +183,81 @@ def test_a_delivery_is_signed_sent_and_recorded(core: Core, delivery: Delivery) 
     assert core.telemetry.counts["WebhookDelivered"] == 1
 
 
-def test_both_secrets_sign_while_one_replaces_the_other(core: Core, delivery: Delivery) -> None:
+@pytest.mark.parametrize(("retires_in", "secrets"), [(A_SECOND, 2), (timedelta(0), 1)])
+def test_both_secrets_sign_until_the_former_retires(
+    core: Core, delivery: Delivery, retires_in: timedelta, secrets: int
+) -> None:
     # Given
-    endpoint = core.endpoint()
-    changed(core, sealed_secrets=endpoint.sealed_secrets * 2)
+    changed(
+        core,
+        sealed_secrets=core.endpoint().sealed_secrets * 2,
+        secret_retires_at=core.clock.at + retires_in,
+    )
     # When
     deliver(core, delivery)
     # Then
     headers = core.sender.requests[0].headers
-    assert headers["X-Postbreeze-Signature"].count("v1=") == 2
-    assert len(headers["webhook-signature"].split()) == 2
+    assert headers["X-Postbreeze-Signature"].count("v1=") == secrets
+    assert len(headers["webhook-signature"].split()) == secrets
+
+
+def test_a_delivery_with_a_payload_of_its_own_needs_no_event(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given
+    event = core.posts.event(delivery.post_id, delivery.event_id)
+    assert event is not None
+    put(core, replace(delivery, payload={**event.payload, "eventId": numbered("evt", 7)}))
+    calls = core.recorded()
+    # When / Then
+    assert deliver(core, delivery) == "delivered"
+    assert json.loads(core.sender.requests[0].body)["payload"]["eventId"] == numbered("evt", 7)
+    assert "posts.event" not in calls
+
+
+def test_what_an_endpoint_answers_is_kept_without_what_it_was_sent_in_confidence(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given an endpoint that echoes what it gets
+    changed(core, headers={"Authorization": "Bearer abc/def"})
+
+    def echo(request: SentRequest) -> WebhookResponse:
+        headers = request.headers
+        told = json.dumps({**headers, "known": WEBHOOK_SECRET}).replace("/", "\\/")
+        return WebhookResponse(
+            status=500,
+            headers={
+                "X-Seen": headers["Authorization"],
+                "X-Signature": headers["X-Postbreeze-Signature"],
+                "Set-Cookie": "session=1",
+            },
+            body=told.encode(),
+            duration_ms=1,
+        )
+
+    core.sender.script.append(echo)
+    # When
+    deliver(core, delivery)
+    # Then
+    [attempt] = stored(core, delivery).attempts
+    assert attempt.response_headers == {"x-seen": "[secret]", "x-signature": "[secret]"}
+    assert attempt.response_body is not None
+    shown = json.loads(attempt.response_body)
+    secrets = {"Authorization", "X-Postbreeze-Signature", "webhook-signature", "known"}
+    assert {name for name, value in shown.items() if value == "[secret]"} == secrets
+    assert shown["webhook-id"] == delivery.id
+
+
+def test_what_went_wrong_is_told_without_what_was_sent_in_confidence(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given
+    changed(core, headers={"X-Token": "abc"})
+    core.sender.script.append(WebhookSendError("HEADERS_NOT_ALLOWED", "Not abc."))
+    # When
+    deliver(core, delivery)
+    # Then
+    assert stored(core, delivery).attempts[0].message == "Not [secret]."
 
 
 @pytest.mark.parametrize("answer", [199, 302, 400, 404, 429, 500, 503])
@@ -192,7 +271,7 @@ def test_any_other_answer_is_tried_again(core: Core, delivery: Delivery, answer:
     wait = waiting.next_attempt_at - core.clock.at
     assert timedelta(seconds=4.5) <= wait <= timedelta(seconds=5.5)
     [sent] = core.delivery_queue.sent
-    assert sent.delay_seconds == -(-wait // A_SECOND)
+    assert (sent.delay_seconds, sent.lane) == (-(-wait // A_SECOND), Lane.LATE)
     assert core.telemetry.counts["WebhookPending"] == 1
 
 
@@ -276,6 +355,25 @@ def test_the_ladder_ends_after_ten_attempts(core: Core, delivery: Delivery) -> N
     assert len({request.headers["webhook-id"] for request in core.sender.requests}) == 1
 
 
+def test_what_is_sent_off_again_begins_at_the_foot_of_the_ladder(
+    core: Core, delivery: Delivery
+) -> None:
+    # Given a delivery that was given up, and sent off again
+    tried = tuple(
+        webhook.Attempt(number=number, at=core.clock.at, duration_ms=1, status=500)
+        for number in range(3, 11)
+    )
+    put(core, replace(delivery, attempts=tried, tries=0))
+    core.sender.script.append(500)
+    # When
+    deliver(core, delivery, Lane.LATE)
+    # Then
+    waiting = stored(core, delivery)
+    assert (waiting.attempts[-1].number, waiting.tries) == (11, 1)
+    assert waiting.next_attempt_at is not None
+    assert waiting.next_attempt_at - core.clock.at <= timedelta(seconds=5.5)
+
+
 def test_an_endpoint_that_is_gone_is_disabled_and_its_deliveries_parked(
     core: Core, delivery: Delivery
 ) -> None:
@@ -343,7 +441,7 @@ def test_a_delivery_whose_event_has_expired_is_dropped_with_a_warning(core: Core
 
 
 def test_a_delivery_that_is_not_there_is_warned_of(core: Core) -> None:
-    assert core.deliver("wh_x", "dlv_x") == "nothing to do"
+    assert core.deliver("wh_x", "dlv_x", Lane.PROMPT) == "nothing to do"
     assert core.telemetry.warnings[0].message == "delivery not found"
 
 
@@ -368,7 +466,7 @@ def test_a_message_before_its_time_is_sent_again_for_the_rest_of_it(
     assert stored(core, delivery) == waiting
     assert waiting.next_attempt_at is not None
     [sent] = core.delivery_queue.sent
-    assert sent.delivery_id == delivery.id
+    assert (sent.delivery_id, sent.lane) == (delivery.id, Lane.PROMPT)
     assert sent.delay_seconds == -(-(waiting.next_attempt_at - core.clock.at) // A_SECOND)
     core.advance(sent.delay_seconds * A_SECOND)
     core.run_queues()
@@ -442,6 +540,7 @@ def test_a_parked_delivery_whose_endpoint_is_enabled_is_sent_when_a_message_come
     changed(core, status=EndpointStatus.ENABLED)
     # When / Then
     assert deliver(core, delivery) == "pending"
+    assert [sent.lane for sent in core.delivery_queue.sent] == [Lane.LATE]
     core.run_queues()
     assert stored(core, delivery).status is DeliveryStatus.DELIVERED
     assert len(core.sender.requests) == 1
@@ -472,7 +571,7 @@ def test_an_attempt_that_outlived_its_lease_does_not_overwrite_the_next(
 def test_an_attempt_that_died_after_sending_is_made_again_under_the_same_id(
     core: Core, delivery: Delivery
 ) -> None:
-    # Given read, lease, endpoint, event, secret, send
+    # Given delivery, endpoint, event, lease, secret, send
     core.dies_after(6, lambda: deliver(core, delivery))
     assert len(core.sender.requests) == 1
     assert deliver(core, delivery) == "nothing to do"
@@ -490,7 +589,7 @@ def test_an_attempt_that_died_after_sending_is_made_again_under_the_same_id(
     [
         lambda core: core.fails("webhooks.replace_delivery", UnavailableError()),
         lambda core: core.fails_after("webhooks.replace_delivery", UnavailableError()),
-        lambda core: core.fails("webhooks.endpoint", UnavailableError()),
+        lambda core: core.fails("webhooks.destination", UnavailableError()),
         lambda core: core.fails("posts.event", UnavailableError()),
         lambda core: core.fails("secrets.open", UnavailableError()),
     ],
@@ -514,10 +613,7 @@ def test_a_delivery_that_moved_while_it_was_to_be_parked_is_left_alone(
 ) -> None:
     # Given
     changed(core, status=EndpointStatus.DISABLED)
-    core.before(
-        "webhooks.endpoint",
-        lambda: core.fails("webhooks.replace_delivery", LostRaceError()),
-    )
+    core.fails("webhooks.replace_delivery", LostRaceError())
     # When / Then
     assert deliver(core, delivery) == "overtaken"
 
@@ -527,13 +623,8 @@ def test_an_endpoint_that_is_enabled_while_a_delivery_is_parked_gets_it(
 ) -> None:
     # Given
     changed(core, status=EndpointStatus.DISABLED)
-    # The endpoint is read before the delivery is parked, and once more after it.
-    core.before(
-        "webhooks.endpoint",
-        lambda: core.before(
-            "webhooks.endpoint", lambda: changed(core, status=EndpointStatus.ENABLED)
-        ),
-    )
+    # Once the delivery is parked the endpoint is read once more.
+    core.before("webhooks.endpoint", lambda: changed(core, status=EndpointStatus.ENABLED))
     # When / Then
     assert deliver(core, delivery) == "pending"
     core.run_queues()
@@ -552,11 +643,12 @@ def test_a_delivery_that_enabling_unparks_first_is_sent_once(
 
     def unparked() -> None:
         parked = stored(core, delivery)
-        moved = webhook.unparked(parked, now=core.clock.at)
+        moved = webhook.sent_off(parked, now=core.clock.at)
+        assert moved is not None
         core.webhooks.replace_delivery(moved, expected_revision=parked.revision)
         core.delivery_queue.send(delivery.endpoint_id, delivery.id)
 
-    core.before("webhooks.endpoint", lambda: core.before("webhooks.endpoint", enabled))
+    core.before("webhooks.endpoint", enabled)
     # When / Then
     assert deliver(core, delivery) == "pending"
     core.run_queues()
@@ -568,10 +660,7 @@ def test_an_endpoint_that_is_removed_while_a_delivery_is_parked_leaves_it_parked
 ) -> None:
     # Given
     changed(core, status=EndpointStatus.DISABLED)
-    core.before(
-        "webhooks.endpoint",
-        lambda: core.before("webhooks.endpoint", core.webhooks._endpoints.clear),
-    )
+    core.before("webhooks.endpoint", core.webhooks._endpoints.clear)
     # When / Then
     assert deliver(core, delivery) == "parked"
 

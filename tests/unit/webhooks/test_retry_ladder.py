@@ -11,6 +11,7 @@ from postbreeze.webhooks.backoff import (
     MAX_ATTEMPTS,
     MAX_RETRY_AFTER,
     Outcome,
+    is_outage,
     next_attempt,
     outcome_of,
     parse_retry_after,
@@ -133,3 +134,13 @@ def test_retry_after_counts_from_now_in_any_zone_and_needs_one() -> None:
 )
 def test_only_2xx_is_delivered_and_only_410_is_gone(status: int | None, outcome: Outcome) -> None:
     assert outcome_of(status) is outcome
+
+
+@pytest.mark.parametrize("status", [None, 429, 501, 502, 503, 504, 599])
+def test_no_answer_and_an_answer_for_all_events_are_outages(status: int | None) -> None:
+    assert is_outage(status)
+
+
+@pytest.mark.parametrize("status", [200, 302, 400, 404, 410, 428, 430, 500])
+def test_an_answer_to_one_event_is_no_outage(status: int) -> None:
+    assert not is_outage(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -15,6 +16,7 @@ from postbreeze.webhooks.signature import (
     secret_bytes,
     sign,
     verify_postbreeze,
+    verify_standard,
 )
 
 OLD = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -92,6 +94,7 @@ def test_during_a_rotation_both_secrets_sign_and_the_current_one_is_last() -> No
     assert headers["webhook-signature"] == f"v1,{OLD_BASE64} v1,{NEW_BASE64}"
     for secret in (OLD, NEW):
         assert verify_postbreeze(headers, BODY, secret, AT) == AT
+        assert verify_standard(headers, BODY, secret, AT) == AT
 
 
 def test_a_moment_in_another_zone_signs_its_utc_second() -> None:
@@ -217,3 +220,87 @@ def test_the_first_moment_that_can_be_signed_is_that_of_1970() -> None:
 def test_a_header_with_a_time_and_no_signature_is_malformed() -> None:
     with pytest.raises(VerificationError, match="malformed"):
         verify_postbreeze({SIGNATURE_HEADER: f"t={int(AT.timestamp())}"}, BODY, OLD, AT)
+
+
+def standard(**spoilt: str) -> dict[str, str]:
+    """Build the headers of Standard Webhooks, with these values in place of what is right."""
+    headers = {"id": DELIVERY, "timestamp": "1781514000", "signature": f"v1,{OLD_BASE64}"}
+    return {f"webhook-{name}": value for name, value in {**headers, **spoilt}.items()}
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        f"v1,{OLD_BASE64}",
+        f"v1,AAAA v1,{OLD_BASE64}",
+        f"v1,{OLD_BASE64} v1,{NEW_BASE64}",
+        f"v1a,{NEW_BASE64} v1,{OLD_BASE64} v2",
+    ],
+)
+def test_one_right_entry_of_a_standard_signature_is_enough(signature: str) -> None:
+    assert verify_standard(standard(signature=signature), BODY, OLD, AT) == AT
+
+
+@pytest.mark.parametrize("change", [str.upper, str.title])
+def test_the_headers_of_a_standard_signature_are_found_in_any_case(
+    change: Callable[[str], str],
+) -> None:
+    headers = {change(name): value for name, value in standard().items()}
+    assert verify_standard(headers, BODY, OLD, AT) == AT
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "why"),
+    [
+        ({"signature": f"v1,{NEW_BASE64}"}, "No signature"),
+        ({"signature": f"v2,{OLD_BASE64}"}, "No signature"),
+        ({"signature": f"v1={OLD_BASE64}"}, "No signature"),
+        ({"signature": OLD_BASE64}, "No signature"),
+        ({"signature": ""}, "No signature"),
+        ({"signature": "v1,é\udc80"}, "No signature"),
+        ({"id": "dlv_another"}, "No signature"),
+        ({"id": ""}, "malformed"),
+        ({"id": f"{DELIVERY}.1"}, "malformed"),
+        ({"timestamp": "1781514001"}, "No signature"),
+        ({"timestamp": ""}, "malformed"),
+        ({"timestamp": "-1"}, "malformed"),
+        ({"timestamp": "1781514000.0"}, "malformed"),
+    ],
+)
+def test_a_wrong_standard_signature_is_refused(spoilt: dict[str, str], why: str) -> None:
+    with pytest.raises(VerificationError, match=why):
+        verify_standard(standard(**spoilt), BODY, OLD, AT)
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_standard_signature_lacks_nothing_and_has_nothing_twice(name: str) -> None:
+    missing = {other: value for other, value in standard().items() if other != name}
+    doubled = {**standard(), name.title(): standard()[name]}
+    for headers in (missing, doubled):
+        with pytest.raises(VerificationError, match=f"not exactly one {name}"):
+            verify_standard(headers, BODY, OLD, AT)
+
+
+def test_a_standard_signature_is_of_one_body_and_one_secret() -> None:
+    with pytest.raises(VerificationError):
+        verify_standard(standard(), BODY + b" ", OLD, AT)
+    with pytest.raises(VerificationError):
+        verify_standard(standard(), BODY, OTHER, AT)
+    with pytest.raises(MalformedSecretError):
+        verify_standard(standard(), BODY, OLD[:-1], AT)
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 300])
+def test_a_standard_signature_may_be_five_minutes_off(seconds: int) -> None:
+    assert verify_standard(standard(), BODY, OLD, AT + timedelta(seconds=seconds)) == AT
+
+
+@pytest.mark.parametrize("seconds", [-301, 301])
+def test_a_standard_signature_may_not_be_older_or_newer(seconds: int) -> None:
+    with pytest.raises(VerificationError, match="too far"):
+        verify_standard(standard(), BODY, OLD, AT + timedelta(seconds=seconds))
+
+
+def test_the_tolerance_of_a_standard_signature_can_be_chosen() -> None:
+    late = AT + timedelta(seconds=301)
+    assert verify_standard(standard(), BODY, OLD, late, timedelta(hours=1)) == AT

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Lock
-from typing import Any, Final
+from datetime import timedelta
+from threading import Lock, Timer
+from typing import Any, Final, TypeVar
+
+Result = TypeVar("Result")
 
 THREADS: Final = 8
 
@@ -39,6 +42,25 @@ class ThreadPool:
         futures = self._attempting.submit(calls)
         wait(futures, timeout=seconds)
         return tuple(_outcome(future) for future in futures)
+
+
+class TimerWatch:
+    """Looks after calls from a thread of its own, which ends with the call."""
+
+    def over(
+        self, call: Callable[[], Result], *, after: timedelta, then: Callable[[], None]
+    ) -> Result:
+        """Make a call; where it has not ended after that long, do something else meanwhile, once.
+
+        Returns, or raises, what the call does, after both have ended.
+        """
+        timer = Timer(after.total_seconds(), then)
+        timer.start()
+        try:
+            return call()
+        finally:
+            timer.cancel()
+            timer.join()
 
 
 class _Threads:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from postbreeze.adapters.aws import outages
 from postbreeze.domain.changes import PublishTarget, ResolveTarget
 from postbreeze.domain.errors import UnavailableError
+from postbreeze.domain.webhook import Lane
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -45,18 +46,27 @@ class SqsPublishQueue:
 
 
 class SqsDeliveryQueue:
-    """The queue that ``deliver_webhook`` works through.
+    """The queues that ``deliver_webhook`` works through, one for each lane.
 
     Each endpoint is a message group, which on a standard queue keeps a busy one from making the
-    others wait.
+    others wait. ``late_queue_url`` is needed by those who send by the late lane only.
     """
 
-    def __init__(self, client: SQSClient, *, queue_url: str) -> None:
+    def __init__(
+        self, client: SQSClient, *, queue_url: str, late_queue_url: str | None = None
+    ) -> None:
         """Call nothing yet."""
         self._client = client
-        self._queue_url = queue_url
+        self._queue_urls = {Lane.PROMPT: queue_url, Lane.LATE: late_queue_url}
 
-    def send(self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0) -> None:
+    def send(
+        self,
+        endpoint_id: str,
+        delivery_id: str,
+        *,
+        delay_seconds: int = 0,
+        lane: Lane = Lane.PROMPT,
+    ) -> None:
         """Send one; a delay of more than 900 seconds is cut to that.
 
         Raises:
@@ -64,13 +74,13 @@ class SqsDeliveryQueue:
         """
         with outages():
             self._client.send_message(
-                QueueUrl=self._queue_url,
-                MessageBody=_delivery_body(endpoint_id, delivery_id),
+                QueueUrl=self._queue_url(lane),
+                MessageBody=_delivery_body(endpoint_id, delivery_id, lane),
                 MessageGroupId=endpoint_id,
                 DelaySeconds=_clamped(delay_seconds),
             )
 
-    def send_all(self, deliveries: Sequence[tuple[str, str]]) -> None:
+    def send_all(self, deliveries: Sequence[tuple[str, str]], *, lane: Lane = Lane.PROMPT) -> None:
         """Send many, given as (endpoint id, delivery id), ten with a call.
 
         Raises:
@@ -79,12 +89,18 @@ class SqsDeliveryQueue:
         entries: list[SendMessageBatchRequestEntryTypeDef] = [
             {
                 "Id": str(number),
-                "MessageBody": _delivery_body(endpoint_id, delivery_id),
+                "MessageBody": _delivery_body(endpoint_id, delivery_id, lane),
                 "MessageGroupId": endpoint_id,
             }
             for number, (endpoint_id, delivery_id) in enumerate(deliveries)
         ]
-        _send_all(self._client, self._queue_url, entries)
+        _send_all(self._client, self._queue_url(lane), entries)
+
+    def _queue_url(self, lane: Lane) -> str:
+        url = self._queue_urls[lane]
+        if url is None:
+            raise RuntimeError("a delivery goes by the late lane, and its queue is not known")
+        return url
 
 
 def _send_all(
@@ -109,8 +125,8 @@ def _send_batch(
     raise UnavailableError(f"SendMessageBatch: {code}")
 
 
-def _delivery_body(endpoint_id: str, delivery_id: str) -> str:
-    return json.dumps({"endpointId": endpoint_id, "deliveryId": delivery_id})
+def _delivery_body(endpoint_id: str, delivery_id: str, lane: Lane) -> str:
+    return json.dumps({"endpointId": endpoint_id, "deliveryId": delivery_id, "lane": lane})
 
 
 def _body(message: PublishTarget | ResolveTarget) -> dict[str, str]:

@@ -4,8 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from postbreeze.adapters.egress import Egress, EgressError
+from postbreeze.adapters.egress import (
+    BlockedAddressError,
+    Egress,
+    EgressError,
+    UrlNotAllowedError,
+    check_url,
+)
+from postbreeze.domain.errors import ValidationError
 from postbreeze.operations.ports import WebhookResponse, WebhookSendError
+
+
+def check_endpoint_url(url: str, *, allow_loopback: bool) -> None:
+    """Refuse a URL that nothing will be sent to, as far as that can be told by itself.
+
+    Raises:
+        ValidationError: It is such a URL; the message says why.
+    """
+    try:
+        check_url(url, allow_loopback=allow_loopback)
+    except (UrlNotAllowedError, BlockedAddressError) as error:
+        raise ValidationError.of("url", str(error)) from error
 
 
 class EgressWebhookSender:

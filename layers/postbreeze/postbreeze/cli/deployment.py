@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +19,11 @@ from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.registry import DynamoRegistry
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
-from postbreeze.adapters.egress import BlockedAddressError, UrlNotAllowedError, check_url
 from postbreeze.adapters.secrets import KmsSecretBox
 from postbreeze.adapters.sqs import SqsDeliveryQueue
+from postbreeze.adapters.webhook_sender import check_endpoint_url
 from postbreeze.cli.probes import BlueskySignIn, SchedulerLookup
-from postbreeze.domain.errors import PostbreezeError, ValidationError
+from postbreeze.domain.errors import PostbreezeError
 from postbreeze.operations.administer.accounts import Accounts
 from postbreeze.operations.administer.endpoints import Endpoints
 from postbreeze.operations.administer.keys import Keys
@@ -179,9 +179,11 @@ class Operator:
             ),
             secrets=self._secret_box("WebhookSecretsKeyArn"),
             queue=SqsDeliveryQueue(
-                self._clients.sqs(), queue_url=self._outputs["DeliveryQueueUrl"]
+                self._clients.sqs(),
+                queue_url=self._outputs["DeliveryQueueUrl"],
+                late_queue_url=self._outputs["DeliveryLateQueueUrl"],
             ),
-            check_url=self._check_url,
+            check_url=partial(check_endpoint_url, allow_loopback=self._deployment.allow_loopback),
             clock=self._clock,
             randomness=self._randomness,
         )
@@ -222,10 +224,4 @@ class Operator:
         return self._outputs["WorkspacesTableName"]
 
     def _secret_box(self, output: str) -> KmsSecretBox:
-        return KmsSecretBox(self._clients.kms(), key_arn=self._outputs[output])
-
-    def _check_url(self, url: str) -> None:
-        try:
-            check_url(url, allow_loopback=self._deployment.allow_loopback)
-        except (UrlNotAllowedError, BlockedAddressError) as error:
-            raise ValidationError.of("url", str(error)) from error
+        return KmsSecretBox(self._clients.kms(), key_arn=self._outputs[output], clock=self._clock)

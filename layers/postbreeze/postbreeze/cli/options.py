@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -13,6 +14,23 @@ from postbreeze.domain.errors import ValidationError
 WorkspaceArgument = Annotated[str, typer.Argument(metavar="WORKSPACE", help="ws_…")]
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="usr_…")]
 EndpointArgument = Annotated[str, typer.Argument(metavar="ENDPOINT", help="wh_…")]
+DeliveryArgument = Annotated[str, typer.Argument(metavar="DELIVERY", help="dlv_…")]
+
+
+def moment(option: str, text: str) -> datetime:
+    """Read a moment with its offset from UTC.
+
+    Raises:
+        ValidationError: It is anything else.
+    """
+    refusal = ValidationError.of(option, "A moment like 2027-01-31T00:00:00Z is expected.")
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise refusal from error
+    if read.tzinfo is None:
+        raise refusal
+    return read
 
 
 def read_secret(what: str, variable: str) -> str:

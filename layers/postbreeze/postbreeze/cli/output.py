@@ -48,6 +48,11 @@ def as_json(shown: Shown) -> str:
     return json.dumps(shown.document, indent=2, ensure_ascii=False)
 
 
+def one_line(values: Sequence[object]) -> str:
+    """Write values on one line, as they come."""
+    return "  ".join(map(_cell, values))
+
+
 def _block(block: Table | Fields) -> str:
     lines = [] if block.title is None else [block.title]
     match block:

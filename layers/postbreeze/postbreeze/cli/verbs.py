@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -96,16 +97,10 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Shown]], Cal
         def run(context: typer.Context, **given: Any) -> None:
             shared = {**context.obj, **_chosen({name: given.pop(name) for name in _SHARED})}
             wants_json = shared.pop("json", False)
-            try:
+            with failures_told():
                 place = Place(**shared)
                 shown = function(Operator(place.find()), **given)
-            except (PostbreezeError, BotoCoreError, ClientError) as error:
-                sentence, status = explain(error)
-                sys.stderr.write(f"error: {sentence}\n")
-                raise typer.Exit(status) from None
-            typer.echo(as_json(shown) if wants_json else as_text(shown))
-            for remark in shown.remarks:
-                typer.echo(remark, err=True)
+            show(shown, wants_json=wants_json)
 
         own = list(inspect.signature(function).parameters.values())[1:]
         hints = get_type_hints(function, include_extras=True)
@@ -115,6 +110,24 @@ def command(app: typer.Typer, name: str) -> Callable[[Callable[..., Shown]], Cal
         return function
 
     return register
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """End the command at an expected failure: one sentence on standard error, and a status."""
+    try:
+        yield
+    except (PostbreezeError, BotoCoreError, ClientError) as error:
+        sentence, status = explain(error)
+        sys.stderr.write(f"error: {sentence}\n")
+        raise typer.Exit(status) from None
+
+
+def show(shown: Shown, *, wants_json: bool) -> None:
+    """Write a result to standard output, and remarks beside it."""
+    typer.echo(as_json(shown) if wants_json else as_text(shown))
+    for remark in shown.remarks:
+        typer.echo(remark, err=True)
 
 
 def take_shared_options(app: typer.Typer) -> None:

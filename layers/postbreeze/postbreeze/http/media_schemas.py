@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, WithJsonSchema
 
-from postbreeze.domain.errors import ValidationError
 from postbreeze.domain.media import CONTENT_TYPES, LONGEST_VIDEO, SHORTEST_VIDEO
 from postbreeze.http.schemas import AltText, Body, HttpsUrl, read_body
 from postbreeze.operations.media.add import FetchCommand, PresignCommand
@@ -78,7 +77,7 @@ def presign_command(
     Raises:
         ValidationError: It is not as it must be.
     """
-    body = read_body(PresignBody, _required(document))
+    body = read_body(PresignBody, document)
     return PresignCommand(
         key_digest=key_digest,
         workspace_id=workspace_id,
@@ -98,7 +97,7 @@ def fetch_command(
     Raises:
         ValidationError: It is not as it must be.
     """
-    body = read_body(FromUrlBody, _required(document))
+    body = read_body(FromUrlBody, document)
     return FetchCommand(
         key_digest=key_digest,
         workspace_id=workspace_id,
@@ -115,10 +114,4 @@ def edited_alt_text(document: Mapping[str, Any] | None) -> str | None:
     Raises:
         ValidationError: It is not as it must be.
     """
-    return read_body(EditAssetBody, _required(document)).alt_text or None
-
-
-def _required(document: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    if document is None:
-        raise ValidationError.of("body", "is required")
-    return document
+    return read_body(EditAssetBody, document).alt_text or None

@@ -118,7 +118,7 @@ PROBLEMS: Mapping[type[Exception], Problem] = {
         headers={"Retry-After": "1"},
     ),
     ForbiddenError: Problem(
-        status=403, code="FORBIDDEN", message="Your role in this workspace does not allow this."
+        status=403, code="FORBIDDEN", message="Your role, or your key, does not allow this."
     ),
     PlanLimitError: Problem(
         status=403,

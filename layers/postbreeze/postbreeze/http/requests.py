@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 from urllib.parse import parse_qsl
@@ -21,6 +22,7 @@ from urllib.parse import parse_qsl
 from postbreeze.domain import ids
 from postbreeze.domain.errors import Detail, IdempotencyKeyInvalidError, ValidationError
 from postbreeze.http.problems import PayloadTooLargeError, UnsupportedMediaTypeError
+from postbreeze.http.times import parse_time
 
 LONGEST_BODY = 256 * 1024
 """The most bytes a body may have."""
@@ -153,6 +155,21 @@ def query_choice(request: HttpRequest, choices: type[Choice], name: str) -> Choi
     except ValueError:
         words = ", ".join(choices)
         raise ValidationError.of(f"query.{name}", f"must be one of {words}") from None
+
+
+def query_time(request: HttpRequest, name: str) -> datetime | None:
+    """Return a query parameter that is a moment; None where it is absent.
+
+    Raises:
+        ValidationError: It is none.
+    """
+    text = dict(request.query).get(name)
+    if text is None:
+        return None
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise ValidationError.of(f"query.{name}", str(error)) from None
 
 
 def query_limit(request: HttpRequest, *, usual: int, most: int) -> int:

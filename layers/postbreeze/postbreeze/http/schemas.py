@@ -293,8 +293,6 @@ def schedule_time(document: Mapping[str, Any] | None) -> datetime:
     Raises:
         ValidationError: It is not as it must be.
     """
-    if document is None:
-        raise ValidationError.of("body", "is required")
     return read_body(ScheduleBody, document).scheduled_for
 
 
@@ -373,12 +371,15 @@ def _check_alt_text(body: _PostFields) -> None:
         raise ValidationError(details)
 
 
-def read_body(model: type[AnyModel], document: Mapping[str, Any]) -> AnyModel:
+def read_body(model: type[AnyModel], document: Mapping[str, Any] | None) -> AnyModel:
     """Read a body.
 
     Raises:
-        ValidationError: It is not as the model has it; all that is wrong is named.
+        ValidationError: There is none, or it is not as the model has it; all that is wrong is
+            named.
     """
+    if document is None:
+        raise ValidationError.of("body", "is required")
     try:
         return model.model_validate(document)
     except SchemaError as error:
@@ -402,16 +403,14 @@ def _message(error: ErrorDetails) -> str:
             return "is required"
         case "extra_forbidden":
             return "is not a known field"
-        case "string_too_long":
-            return f"must have at most {context['max_length']} characters"
-        case "too_long":
-            return f"must have at most {context['max_length']} items"
         case "too_short" | "string_too_short":
             return "must not be empty"
         case "string_pattern_mismatch":
             return _not_an_id(context["pattern"][1:].partition("_")[0])
         case kind if kind in _TYPES:
             return f"must be {_TYPES[kind]}"
+        case kind if kind in _BOUNDS:
+            return _BOUNDS[kind].format(**context)
         case _:
             return error["msg"]
 
@@ -426,4 +425,11 @@ _TYPES = {
     "model_type": "an object",
     "model_attributes_type": "an object",
     "none_required": "null",
+}
+_BOUNDS = {
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} items",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
 }

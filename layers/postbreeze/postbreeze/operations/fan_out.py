@@ -5,14 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from postbreeze.domain import ids
+from postbreeze.domain import webhook
 from postbreeze.domain.events import Event
-from postbreeze.domain.webhook import (
-    SWEEP_GRACE,
-    Delivery,
-    DeliveryStatus,
-    Endpoint,
-)
+from postbreeze.domain.webhook import Endpoint
 from postbreeze.operations.ports import (
     Clock,
     DeliveryQueue,
@@ -71,18 +66,13 @@ class FanOut:
         return len(subscribed)
 
     def _deliver(self, event: Event, endpoint: Endpoint) -> None:
-        now = self.clock.now()
-        delivery = Delivery(
-            id=ids.derived_id(ids.DELIVERY, event.occurred_at, event.id, endpoint.id),
-            endpoint_id=endpoint.id,
-            workspace_id=event.workspace_id,
+        delivery = webhook.addressed(
+            endpoint,
             event_id=event.id,
             event_type=event.type,
             post_id=event.post_id,
-            status=DeliveryStatus.PENDING,
-            created_at=now,
-            next_attempt_at=now,
-            due_at=now + SWEEP_GRACE,
+            occurred_at=event.occurred_at,
+            now=self.clock.now(),
         )
         self.webhooks.add_delivery(delivery)
         # Where the endpoint is disabled, delivering is what parks it.

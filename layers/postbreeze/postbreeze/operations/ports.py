@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 
 from postbreeze.domain.access import ApiKey, Member, Role, Workspace
 from postbreeze.domain.changes import ArmSchedule, Change, PublishTarget, ResolveTarget
 from postbreeze.domain.disconnection import Disconnecting, Disconnection
+from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.errors import PostbreezeError
-from postbreeze.domain.events import Event
+from postbreeze.domain.events import Event, EventType
 from postbreeze.domain.post import FormerSpot, Post, PostStatus, SocialAccount, Spot
-from postbreeze.domain.webhook import Delivery, Endpoint
+from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, Lane
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,27 +356,98 @@ class Registry(Protocol):
         ...
 
 
-class WebhookStore(Protocol):
-    """Endpoints and deliveries."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries are asked for; what is None leaves nothing out.
 
-    def add_endpoint(self, endpoint: Endpoint) -> None:
-        """Add an endpoint; raises ``LostRaceError`` if it exists."""
+    ``since`` and ``until`` are moments at which deliveries were made, the latter left out.
+    """
+
+    statuses: frozenset[DeliveryStatus] | None = None
+    event_type: EventType | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """Deliveries, newest first; ``next_before`` is where the next page begins, None on the last."""
+
+    deliveries: tuple[Delivery, ...]
+    next_before: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """An endpoint, and how it is; ``health`` is None for one of which nothing is known."""
+
+    endpoint: Endpoint
+    health: Health | None
+
+
+class WebhookStore(Protocol):
+    """Endpoints and deliveries.
+
+    A change of an endpoint that is made for a client is given the client's membership as its
+    ``guard`` and raises ``AccessLostError`` where that does not hold at the moment of writing.
+    """
+
+    def add_endpoint(self, endpoint: Endpoint, *, guard: MembershipGuard | None = None) -> None:
+        """Add an endpoint, and where it is to be found; raises ``LostRaceError`` if it exists."""
         ...
 
     def endpoints(self, workspace_id: str) -> Sequence[Endpoint]:
-        """List a workspace's endpoints, strongly consistent."""
+        """List a workspace's endpoints by id, strongly consistent."""
         ...
 
     def endpoint(self, workspace_id: str, endpoint_id: str) -> Endpoint | None:
         """Read one endpoint, strongly consistent."""
         ...
 
-    def replace_endpoint(self, endpoint: Endpoint, *, expected_revision: int) -> None:
+    def workspace_of_endpoint(self, endpoint_id: str) -> str | None:
+        """Return the workspace that an endpoint is in, strongly consistent."""
+        ...
+
+    def replace_endpoint(
+        self, endpoint: Endpoint, *, expected_revision: int, guard: MembershipGuard | None = None
+    ) -> None:
         """Write a changed endpoint.
+
+        Raises:
+            LostRaceError: It has changed meanwhile, or was removed.
+        """
+        ...
+
+    def remove_endpoint(self, endpoint: Endpoint, *, guard: MembershipGuard | None = None) -> None:
+        """Remove an endpoint as it was read, and where it is to be found.
+
+        Raises:
+            LostRaceError: It has changed meanwhile, or was removed.
+        """
+        ...
+
+    def destination(self, workspace_id: str, endpoint_id: str) -> Destination | None:
+        """Read an endpoint with its health together, strongly consistent."""
+        ...
+
+    def replace_health(self, health: Health, *, expected_revision: int) -> None:
+        """Write how an endpoint is; the revision expected of one that is not kept yet is 0.
 
         Raises:
             LostRaceError: It has changed meanwhile.
         """
+        ...
+
+    def reserve(self, endpoint_id: str, *, now: datetime, interval: timedelta) -> datetime:
+        """Reserve the next moment, now or later, at which an endpoint may be sent a request.
+
+        No two moments that are returned are closer than the interval, however many ask at once. A
+        call that is repeated because its answer was lost may reserve a moment that nobody uses.
+        """
+        ...
+
+    def due_endpoints(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Return (workspace id, endpoint id) of those whose ``due_at`` has come, oldest first."""
         ...
 
     def add_delivery(self, delivery: Delivery) -> bool:
@@ -384,8 +458,24 @@ class WebhookStore(Protocol):
         """Read one delivery, strongly consistent."""
         ...
 
-    def deliveries(self, endpoint_id: str, limit: int) -> Sequence[Delivery]:
-        """List an endpoint's deliveries, newest first."""
+    def deliveries(
+        self, endpoint_id: str, wanted: DeliveryFilter, *, limit: int, before: str | None = None
+    ) -> DeliveryPage:
+        """List an endpoint's deliveries, newest first, from the one before that id on.
+
+        Strongly consistent. A page can be shorter than the limit, and even empty, and not be the
+        last: only so many rows are looked through for one.
+        """
+        ...
+
+    def waiting_deliveries(
+        self, endpoint_id: str, status: DeliveryStatus, *, since: datetime | None, limit: int
+    ) -> Sequence[str]:
+        """List the ids of an endpoint's deliveries that are PARKED, or EXHAUSTED, oldest first.
+
+        Those made at ``since`` or later. One that came to it a moment ago may be missing, and one
+        that has just left may be there: what is listed is read again before anything is done.
+        """
         ...
 
     def replace_delivery(self, delivery: Delivery, *, expected_revision: int) -> None:
@@ -434,13 +524,23 @@ class PublishQueue(Protocol):
 
 
 class DeliveryQueue(Protocol):
-    """Work for deliverers, delivered at least once, fairly over endpoints."""
+    """Work for deliverers, delivered at least once, fairly over endpoints.
 
-    def send(self, endpoint_id: str, delivery_id: str, *, delay_seconds: int = 0) -> None:
+    What may take long goes by the ``LATE`` lane, so that nothing else has to wait for it.
+    """
+
+    def send(
+        self,
+        endpoint_id: str,
+        delivery_id: str,
+        *,
+        delay_seconds: int = 0,
+        lane: Lane = Lane.PROMPT,
+    ) -> None:
         """Send one; the delay is at most 900 seconds."""
         ...
 
-    def send_all(self, deliveries: Sequence[tuple[str, str]]) -> None:
+    def send_all(self, deliveries: Sequence[tuple[str, str]], *, lane: Lane = Lane.PROMPT) -> None:
         """Send many, given as (endpoint id, delivery id), or raise; again is harmless."""
         ...
 
@@ -523,6 +623,19 @@ class Together(Protocol):
 
     def attempt(self, *calls: Callable[[], None], seconds: float) -> Sequence[Exception | None]:
         """Return each call's error or None within that time; a late one is a ``TimeoutError``."""
+        ...
+
+
+class Watch(Protocol):
+    """Looks after a call that may take long."""
+
+    def over(
+        self, call: Callable[[], _Result], *, after: timedelta, then: Callable[[], None]
+    ) -> _Result:
+        """Make a call; where it has not ended after that long, do something else meanwhile, once.
+
+        Returns, or raises, what the call does, after both have ended. ``then`` never raises.
+        """
         ...
 
 

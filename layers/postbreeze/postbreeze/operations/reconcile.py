@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from postbreeze.domain import lifecycle
 from postbreeze.domain.errors import UnavailableError
 from postbreeze.domain.post import Post, PostStatus
+from postbreeze.domain.webhook import Endpoint, Lane
 from postbreeze.operations.arm import Arm
 from postbreeze.operations.conclude import Conclude
 from postbreeze.operations.disconnect import FinishDisconnect
@@ -55,7 +56,13 @@ TIME = timedelta(seconds=40)
 Each kind may take an equal part of what those before it have left."""
 
 PATIENCE = timedelta(seconds=5)
-"""How long one disconnected account may take of it."""
+"""How long one disconnected account, or one endpoint, may take of it."""
+
+BACKLOG = 500
+"""How many deliveries that one endpoint has missed a run sends off, if there is time."""
+
+PAGE = 20
+"""How many of them go with one call; then the time is looked at."""
 
 MOST_OUTAGES = 50
 """After so many outages a kind is left for the next run: each may cost seconds."""
@@ -66,7 +73,7 @@ _GOLDEN: Final = 0.618034
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
-    """Sweeps posts, events, deliveries and disconnects that are overdue.
+    """Sweeps posts, events, deliveries, disconnects and endpoints that are overdue.
 
     ``together`` is for nothing else: repairs wait in its threads for calls of their own.
     """
@@ -81,6 +88,8 @@ class Reconcile:
     delivery_queue: DeliveryQueue
     disconnections: Disconnections
     finish_disconnect: FinishDisconnect
+    tell_others: Callable[[Endpoint], int]
+    send_backlog: Callable[[Endpoint, int], int]
     together: Together
     clock: Clock
     telemetry: Telemetry
@@ -99,27 +108,33 @@ class Reconcile:
             lambda: self.posts.pending_events(now - PENDING_AFTER, LISTED),
             self._events,
             size=BATCH,
-            share=5,
+            share=6,
         )
         run.sweep(
             lambda: self.webhooks.due_deliveries(now, LISTED),
             self._deliveries,
             size=BATCH,
-            share=4,
+            share=5,
         )
         run.sweep(
             lambda: self.posts.due_posts(now, LISTED),
             lambda one: self._post(*one),
-            share=3,
+            share=4,
         )
         run.sweep(
             lambda: self.posts.pending_armings(now, LISTED),
             lambda one: self._post(*one),
-            share=2,
+            share=3,
         )
         run.sweep(
             lambda: self.disconnections.due(now, LISTED),
             lambda one: self._disconnection(*one),
+            share=2,
+        )
+        # Last, because nobody waits for it: it is what endpoints have missed.
+        run.sweep(
+            lambda: self.webhooks.due_endpoints(now, LISTED),
+            lambda one: self._endpoint(*one),
             share=1,
         )
         return run.counts
@@ -160,12 +175,33 @@ class Reconcile:
         return ["EventAnnouncedAgain"] * len(events)
 
     def _deliveries(self, deliveries: Sequence[tuple[str, str]]) -> Iterable[str]:
-        self.delivery_queue.send_all(deliveries)
+        self.delivery_queue.send_all(deliveries, lane=Lane.LATE)
         return ["DeliverySentAgain"] * len(deliveries)
 
     def _disconnection(self, account_id: str) -> Iterable[str]:
         if self.finish_disconnect(account_id, until=self.clock.now() + PATIENCE):
             yield "DisconnectContinued"
+
+    def _endpoint(self, place: tuple[str, str]) -> Iterable[str]:
+        endpoint = self.webhooks.endpoint(*place)
+        if endpoint is None:
+            return
+        if endpoint.notice is not None:
+            # Telling it writes the endpoint; one that has a backlog too is due in the next run.
+            self.tell_others(endpoint)
+            yield "NoticeTold"
+        elif endpoint.backlog is not None:
+            yield from self._backlog(endpoint)
+
+    def _backlog(self, endpoint: Endpoint) -> Iterable[str]:
+        until = self.clock.now() + PATIENCE
+        # What is sent at a pace would only wait in another place.
+        most = BACKLOG if endpoint.rate_limit is None else 60 * endpoint.rate_limit
+        for _ in range(min(most, BACKLOG) // PAGE):
+            sent = self.send_backlog(endpoint, PAGE)
+            yield from ["BacklogSent"] * sent
+            if sent < PAGE or self.clock.now() >= until:
+                return
 
 
 @dataclass(slots=True, kw_only=True)

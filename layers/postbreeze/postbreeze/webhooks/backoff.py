@@ -55,6 +55,15 @@ def outcome_of(status: int | None) -> Outcome:
     return Outcome.GONE if status == 410 else Outcome.FAILED
 
 
+def is_outage(status: int | None) -> bool:
+    """Tell whether an attempt has failed because of the endpoint as a whole, not of one event.
+
+    So it is where no answer came, and where the endpoint, or what is in front of it, says that it
+    cannot take anything now. A 500 may be a bug that one event has met.
+    """
+    return status is None or status == 429 or status > 500
+
+
 def next_attempt(
     attempts_made: int,
     at: datetime,

@@ -132,12 +132,9 @@ def verify_postbreeze(
         VerificationError: Missing, malformed, outside the tolerance either way, or wrong.
         ValueError: ``now`` has no time zone.
     """
-    values = [value for name, value in headers.items() if name.lower() == SIGNATURE_HEADER.lower()]
-    if len(values) != 1:
-        raise VerificationError(f"There is not exactly one {SIGNATURE_HEADER} header.")
     timestamps: list[str] = []
     signatures: list[str] = []
-    for part in values[0].split(","):
+    for part in _header(headers, SIGNATURE_HEADER).split(","):
         scheme, _, value = part.strip().partition("=")
         if scheme == "t":
             timestamps.append(value)
@@ -148,13 +145,59 @@ def verify_postbreeze(
 
     # The text of t is what was signed, so it is used as received and never re-formatted.
     expected = _hex_signature(secret, timestamps[0].encode("ascii") + b"." + body).encode("ascii")
+    _check_matching(expected, signatures)
+    return _fresh(timestamps[0], now, tolerance)
+
+
+def verify_standard(
+    headers: Mapping[str, str],
+    body: bytes,
+    secret: str,
+    now: datetime,
+    tolerance: timedelta = TOLERANCE,
+) -> datetime:
+    """Check ``webhook-signature`` as a Standard Webhooks library does; return the signed moment.
+
+    Header names are compared without regard to case. One matching ``v1`` is enough, whichever of
+    several it is; entries of other versions are ignored.
+
+    Raises:
+        VerificationError: Missing, malformed, outside the tolerance either way, or wrong.
+        MalformedSecretError: The secret is malformed.
+        ValueError: ``now`` has no time zone.
+    """
+    delivery_id = _header(headers, "webhook-id")
+    timestamp = _header(headers, "webhook-timestamp")
+    entries = [entry.partition(",") for entry in _header(headers, "webhook-signature").split(" ")]
+    signatures = [value for version, _, value in entries if version == "v1"]
+    if not _DELIVERY_ID.fullmatch(delivery_id) or not _TIMESTAMP.fullmatch(timestamp):
+        raise VerificationError("The webhook-id or webhook-timestamp header is malformed.")
+    signed = f"{delivery_id}.{timestamp}.".encode("ascii") + body
+    expected = _base64_signature(secret_bytes(secret), signed).encode("ascii")
+    _check_matching(expected, signatures)
+    return _fresh(timestamp, now, tolerance)
+
+
+def _header(headers: Mapping[str, str], wanted: str) -> str:
+    values = [value for name, value in headers.items() if name.lower() == wanted.lower()]
+    if len(values) != 1:
+        raise VerificationError(f"There is not exactly one {wanted} header.")
+    return values[0]
+
+
+def _check_matching(expected: bytes, signatures: Sequence[str]) -> None:
+    """Compare every signature, in constant time."""
     matching = [
         hmac.compare_digest(expected, signature.encode("utf-8", "surrogatepass"))
         for signature in signatures
     ]
     if not any(matching):
         raise VerificationError("No signature matches the body and the secret.")
-    seconds = int(timestamps[0])
+
+
+def _fresh(timestamp: str, now: datetime, tolerance: timedelta) -> datetime:
+    """Return the signed moment, unless it is too far from the present either way."""
+    seconds = int(timestamp)
     if abs(_unix_seconds(now) - seconds) > tolerance.total_seconds():
         raise VerificationError("The signature's time is too far from the present.")
     return datetime.fromtimestamp(seconds, UTC)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -27,7 +27,8 @@ from pynamodb.models import Model
 from postbreeze.adapters.dynamodb import keys
 from postbreeze.domain.access import ApiKey, Grant, Member, Role, Workspace
 from postbreeze.domain.disconnection import Disconnection
-from postbreeze.domain.documents import timestamp
+from postbreeze.domain.documents import optional_timestamp, timestamp
+from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.events import Event, EventType
 from postbreeze.domain.listing import spot_of
 from postbreeze.domain.media import PENDING_AT_MOST, Asset, AssetStatus
@@ -44,7 +45,15 @@ from postbreeze.domain.post import (
     Target,
     TargetStatus,
 )
-from postbreeze.domain.webhook import Attempt, Delivery, DeliveryStatus, Endpoint, EndpointStatus
+from postbreeze.domain.webhook import (
+    Attempt,
+    Backlog,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    Notice,
+)
 from postbreeze.operations.ports import StoredAnswer
 
 Value = TypeVar("Value")
@@ -61,7 +70,7 @@ class MomentAttribute(Attribute[datetime]):
 
     def deserialize(self, value: str) -> datetime:
         """Read it."""
-        return datetime.fromisoformat(value).astimezone(UTC)
+        return _moment(value)
 
 
 class ChoiceAttribute(Attribute[StrEnum]):
@@ -193,11 +202,72 @@ class FormerSpotsAttribute(JsonAttribute):
         """Read them."""
         return tuple(
             FormerSpot(
-                until=datetime.fromisoformat(until).astimezone(UTC),
+                until=_moment(until),
                 spot=Spot(part=Part(part), key=key),
             )
             for until, part, key in super().deserialize(value)
         )
+
+
+class NoticeAttribute(JsonAttribute):
+    """What others are still to be told of an endpoint."""
+
+    def serialize(self, value: Notice) -> str:
+        """Write it."""
+        return super().serialize(
+            {
+                "eventId": value.event_id,
+                "type": value.type,
+                "occurredAt": timestamp(value.occurred_at),
+                "payload": value.payload,
+            }
+        )
+
+    def deserialize(self, value: str) -> Notice:
+        """Read it."""
+        stored = super().deserialize(value)
+        return Notice(
+            event_id=stored["eventId"],
+            type=EventType(stored["type"]),
+            occurred_at=_moment(stored["occurredAt"]),
+            payload=stored["payload"],
+        )
+
+
+class BacklogAttribute(JsonAttribute):
+    """What an endpoint has missed and is still to be sent."""
+
+    def serialize(self, value: Backlog) -> str:
+        """Write it."""
+        return super().serialize(
+            {
+                "askedAt": timestamp(value.asked_at),
+                "isParked": value.is_parked,
+                "failedSince": optional_timestamp(value.failed_since),
+            }
+        )
+
+    def deserialize(self, value: str) -> Backlog:
+        """Read it."""
+        stored = super().deserialize(value)
+        since = stored["failedSince"]
+        return Backlog(
+            asked_at=_moment(stored["askedAt"]),
+            is_parked=stored["isParked"],
+            failed_since=None if since is None else _moment(since),
+        )
+
+
+class TrialsAttribute(JsonAttribute):
+    """The deliveries that are being tried at an endpoint, with the ends of their leases."""
+
+    def serialize(self, value: Mapping[str, datetime]) -> str:
+        """Write them."""
+        return super().serialize({trial: timestamp(until) for trial, until in value.items()})
+
+    def deserialize(self, value: str) -> dict[str, datetime]:
+        """Read them."""
+        return {trial: _moment(until) for trial, until in super().deserialize(value).items()}
 
 
 class AttemptsAttribute(Attribute[Sequence[Attempt]]):
@@ -214,7 +284,7 @@ class AttemptsAttribute(Attribute[Sequence[Attempt]]):
         return tuple(_attempt(attempt["M"]) for attempt in value)
 
 
-def _attempt_map(attempt: Attempt) -> dict[str, dict[str, str]]:
+def _attempt_map(attempt: Attempt) -> dict[str, Any]:
     texts = {
         "at": timestamp(attempt.at),
         "error": attempt.error,
@@ -226,22 +296,31 @@ def _attempt_map(attempt: Attempt) -> dict[str, dict[str, str]]:
         "durationMs": attempt.duration_ms,
         "status": attempt.status,
     }
-    return {name: {"S": text} for name, text in texts.items() if text is not None} | {
-        name: {"N": str(number)} for name, number in numbers.items() if number is not None
-    }
+    headers = {name: {"S": text} for name, text in attempt.response_headers.items()}
+    return (
+        {name: {"S": text} for name, text in texts.items() if text is not None}
+        | {name: {"N": str(number)} for name, number in numbers.items() if number is not None}
+        | ({"responseHeaders": {"M": headers}} if headers else {})
+    )
 
 
-def _attempt(stored: Mapping[str, Mapping[str, str]]) -> Attempt:
+def _attempt(stored: Mapping[str, Mapping[str, Any]]) -> Attempt:
     values = {name: next(iter(value.values())) for name, value in stored.items()}
+    headers = values.get("responseHeaders", {})
     return Attempt(
         number=int(values["number"]),
-        at=datetime.fromisoformat(values["at"]).astimezone(UTC),
+        at=_moment(values["at"]),
         duration_ms=int(values["durationMs"]),
         status=int(values["status"]) if "status" in values else None,
         error=values.get("error"),
         message=values.get("message"),
+        response_headers={name: value["S"] for name, value in headers.items()},
         response_body=values.get("responseBody"),
     )
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 class Row(Model):
@@ -455,14 +534,48 @@ class EndpointRow(Row):
     status = ChoiceAttribute(EndpointStatus)
     sealed_secrets = SealedAttribute(attr_name="sealedSecrets")
     created_at = MomentAttribute(attr_name="createdAt")
+    updated_at = MomentAttribute(attr_name="updatedAt")
     description = UnicodeAttribute(null=True)
     headers = JsonAttribute()
+    rate_limit = NumberAttribute(null=True, attr_name="rateLimit")
+    secret_retires_at = MomentAttribute(null=True, attr_name="secretRetiresAt")
+    failing_since = MomentAttribute(null=True, attr_name="failingSince")
     disabled_at = MomentAttribute(null=True, attr_name="disabledAt")
     disabled_reason = UnicodeAttribute(null=True, attr_name="disabledReason")
+    notice = NoticeAttribute(null=True)
+    backlog = BacklogAttribute(null=True)
+    due_partition = UnicodeAttribute(null=True, attr_name="duePartition")
+    due_at = MomentAttribute(null=True, attr_name="dueAt")
+
+
+class EndpointPlaceRow(Row):
+    """Where an endpoint is, for those who know only its id."""
+
+    workspace_id = UnicodeAttribute(attr_name="workspaceId")
+
+
+class HealthRow(Row):
+    """How an endpoint is."""
+
+    endpoint_id = UnicodeAttribute(attr_name="endpointId")
+    workspace_id = UnicodeAttribute(attr_name="workspaceId")
+    failures = NumberAttribute()
+    slow_since = MomentAttribute(null=True, attr_name="slowSince")
+    open_until = MomentAttribute(null=True, attr_name="openUntil")
+    trials = TrialsAttribute()
+
+
+class PaceRow(Row):
+    """When an endpoint may be sent the next request: microseconds since 1970."""
+
+    free_at = NumberAttribute(attr_name="freeAt")
 
 
 class DeliveryRow(Row):
-    """A delivery."""
+    """A delivery. ``expires_at`` is exact where ``ttl``, beside it, is in whole seconds.
+
+    One that is PARKED or EXHAUSTED is not due: it is in the index by when it was made.
+    """
 
     id = UnicodeAttribute()
     endpoint_id = UnicodeAttribute(attr_name="endpointId")
@@ -472,9 +585,13 @@ class DeliveryRow(Row):
     post_id = UnicodeAttribute(attr_name="postId")
     status = ChoiceAttribute(DeliveryStatus)
     created_at = MomentAttribute(attr_name="createdAt")
+    payload = JsonAttribute(null=True)
     attempts = AttemptsAttribute()
+    tries = NumberAttribute()
     next_attempt_at = MomentAttribute(null=True, attr_name="nextAttemptAt")
+    is_reserved = BooleanAttribute(attr_name="isReserved")
     leased_until = MomentAttribute(null=True, attr_name="leasedUntil")
+    expires_at = MomentAttribute(null=True, attr_name="keptUntil")
     due_partition = UnicodeAttribute(null=True, attr_name="duePartition")
     due_at = MomentAttribute(null=True, attr_name="dueAt")
 
@@ -674,20 +791,63 @@ def key_row(key: ApiKey) -> KeyRow:
 
 
 def endpoint_row(endpoint: Endpoint) -> EndpointRow:
-    """Make the row of a webhook endpoint."""
+    """Make the row of a webhook endpoint, which is in the index while it wants attention."""
+    is_due = endpoint.due_at is not None
     return EndpointRow(
         keys.workspace(endpoint.workspace_id),
         keys.ENDPOINTS + endpoint.id,
         **_attributes(endpoint, "headers"),
         headers=dict(endpoint.headers),
+        due_partition=keys.shard(keys.DUE_ENDPOINTS, endpoint.id) if is_due else None,
     )
+
+
+def endpoint_of(row: EndpointRow) -> Endpoint:
+    """Make a webhook endpoint of its row; those of older versions do not say when it changed."""
+    row.attribute_values.setdefault("updated_at", row.created_at)
+    return value_of(Endpoint, row)
+
+
+def endpoint_place_row(endpoint: Endpoint) -> EndpointPlaceRow:
+    """Make the row that tells where an endpoint is."""
+    return EndpointPlaceRow(
+        keys.endpoint(endpoint.id),
+        keys.ENDPOINT,
+        workspace_id=endpoint.workspace_id,
+        revision=_FIRST,
+    )
+
+
+def health_row(health: Health) -> HealthRow:
+    """Make the row of how an endpoint is."""
+    return HealthRow(keys.endpoint(health.endpoint_id), keys.HEALTH, **_attributes(health))
 
 
 def delivery_row(delivery: Delivery) -> DeliveryRow:
-    """Make the row of a delivery."""
+    """Make the row of a delivery, which is in the index while it is due or waits."""
     return DeliveryRow(
         keys.endpoint(delivery.endpoint_id),
         keys.DELIVERIES + delivery.id,
-        **_attributes(delivery),
-        due_partition=None if delivery.due_at is None else keys.shard(keys.DUE, delivery.id),
+        **_attributes(delivery, "due_at"),
+        **_turn(delivery),
+        ttl=None if delivery.expires_at is None else _epoch_seconds(delivery.expires_at),
     )
+
+
+def delivery_of(row: DeliveryRow) -> Delivery:
+    """Make a delivery of its row."""
+    delivery = value_of(Delivery, row)
+    waits = row.due_partition == keys.waiting(delivery.endpoint_id, delivery.status)
+    return replace(delivery, due_at=None) if waits else delivery
+
+
+def _turn(delivery: Delivery) -> dict[str, Any]:
+    """Make what the index holds of a delivery: when it is due, or since when it waits."""
+    if delivery.due_at is not None:
+        return {"due_partition": keys.shard(keys.DUE, delivery.id), "due_at": delivery.due_at}
+    if delivery.status in (DeliveryStatus.PARKED, DeliveryStatus.EXHAUSTED):
+        return {
+            "due_partition": keys.waiting(delivery.endpoint_id, delivery.status),
+            "due_at": delivery.created_at,
+        }
+    return {}

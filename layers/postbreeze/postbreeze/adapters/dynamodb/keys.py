@@ -17,6 +17,9 @@ workspaces ``WORKSPACE#<id>``             ``EXTERNAL#<…>`` which account stand
 workspaces ``ACCOUNT#<id>``               ``ACCOUNT``      where an account is connected
 workspaces ``KEY#<digest>``               ``KEY``          an API key
 webhooks   ``WORKSPACE#<id>``             ``ENDPOINT#<id>`` an endpoint
+webhooks   ``ENDPOINT#<id>``              ``ENDPOINT``     where an endpoint is
+webhooks   ``ENDPOINT#<id>``              ``HEALTH``       how it is
+webhooks   ``ENDPOINT#<id>``              ``PACE``         when it may be sent the next request
 webhooks   ``ENDPOINT#<id>``              ``DELIVERY#<id>`` a delivery
 media      ``ASSET#<id>``                 ``ASSET``        an asset of the media library
 media      ``ASSET#<id>``                 ``POST#<id>``    a post that has needed it
@@ -39,6 +42,9 @@ WORKSPACE: Final = "WORKSPACE"
 ACCOUNT: Final = "ACCOUNT"
 KEY: Final = "KEY"
 ASSET: Final = "ASSET"
+ENDPOINT: Final = "ENDPOINT"
+HEALTH: Final = "HEALTH"
+PACE: Final = "PACE"
 REQUEST: Final = "REQUEST"
 DISCONNECTION: Final = "DISCONNECTION"
 
@@ -57,6 +63,7 @@ DUE: Final = "DUE"
 ARMING: Final = "ARMING"
 PENDING: Final = "PENDING"
 DISCONNECTIONS: Final = "DISCONNECTIONS"
+DUE_ENDPOINTS: Final = "ENDPOINTS"
 
 
 def post(post_id: str) -> str:
@@ -105,8 +112,13 @@ def key(digest: str) -> str:
 
 
 def endpoint(endpoint_id: str) -> str:
-    """Return the partition of an endpoint's deliveries."""
+    """Return the partition of an endpoint's deliveries, and of what is kept of it alone."""
     return f"ENDPOINT#{endpoint_id}"
+
+
+def waiting(endpoint_id: str, status: str) -> str:
+    """Return the partition of an index with an endpoint's deliveries of one status."""
+    return f"{status}#{endpoint_id}"
 
 
 def asset(asset_id: str) -> str:

@@ -189,6 +189,36 @@ class Table:
             scan_index_forward=not newest_first,
         )
 
+    def query_some(
+        self,
+        pk: str,
+        condition: Condition,
+        wanted: Condition | None,
+        *,
+        start: Raw | None,
+        limit: int,
+    ) -> Some:
+        """Read those rows that are wanted of a partition's next ones, newest first.
+
+        At most ``limit`` rows are looked through, and no more than a call of DynamoDB reads (1 MB).
+        """
+        with errors.outages():
+            answer = self._connection.query(
+                self._name,
+                pk,
+                condition,
+                wanted,
+                exclusive_start_key=start,
+                limit=limit,
+                consistent_read=True,
+                scan_index_forward=False,
+            )
+        return Some(
+            rows=answer["Items"],
+            looked_at=answer["ScannedCount"],
+            last=answer.get("LastEvaluatedKey"),
+        )
+
     def query_index(
         self,
         index: str,
@@ -322,6 +352,15 @@ class Table:
             if not start:
                 return
             left = None if left is None else left - len(answer["Items"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Some:
+    """Some rows of a partition; ``last`` is the key of the last looked at, None at its end."""
+
+    rows: Sequence[Raw]
+    looked_at: int
+    last: Raw | None
 
 
 @dataclass(slots=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from postbreeze.cli.deployment import Operator
-from postbreeze.cli.options import UserArgument, read_secret
+from postbreeze.cli.options import UserArgument, moment, read_secret
 from postbreeze.cli.output import Fields, Shown, Table
 from postbreeze.cli.verbs import command
 from postbreeze.domain.access import (
@@ -18,7 +17,6 @@ from postbreeze.domain.access import (
     Grant,
 )
 from postbreeze.domain.documents import optional_timestamp, timestamp
-from postbreeze.domain.errors import ValidationError
 
 app = typer.Typer(help="API keys: each acts with its owner's memberships.")
 
@@ -53,7 +51,7 @@ def mint(
         name,
         workspace_ids=workspace or None,
         grants=grant or (),
-        expires_at=None if expires_at is None else _moment(expires_at),
+        expires_at=None if expires_at is None else moment("--expires-at", expires_at),
         requests_per_minute=requests_per_minute,
         requests_per_quarter_hour=requests_per_quarter_hour,
     )
@@ -137,12 +135,3 @@ def _scope(key: ApiKey) -> str:
 
 def _grants(key: ApiKey) -> str | None:
     return ", ".join(sorted(grant.value for grant in key.grants)) or None
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ValidationError.of(
-            "--expires-at", "A moment like 2027-01-31T00:00:00Z is expected."
-        ) from error

@@ -7,7 +7,15 @@ from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from postbreeze.http.openapi import accounts, description, events, media, posts, workspaces
+from postbreeze.http.openapi import (
+    accounts,
+    description,
+    events,
+    media,
+    posts,
+    webhooks,
+    workspaces,
+)
 from postbreeze.http.openapi.declaring import Operation, Resource, codes_of, described
 from postbreeze.http.openapi.schemas import DOCUMENTS, HEADERS, Schema, ref
 from postbreeze.http.responses import BASE_PATH
@@ -21,6 +29,7 @@ RESOURCES: tuple[Resource, ...] = (
     workspaces.RESOURCE,
     accounts.RESOURCE,
     media.RESOURCE,
+    webhooks.RESOURCE,
     description.RESOURCE,
 )
 OPERATIONS: tuple[Operation, ...] = tuple(

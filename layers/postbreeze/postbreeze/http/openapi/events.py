@@ -15,6 +15,7 @@ from postbreeze.http.openapi.schemas import (
     CANCELLATION,
     DOCUMENTS,
     MOMENT,
+    TOLD_OF_ENDPOINT,
     Schema,
     an_object,
     identifier,
@@ -27,6 +28,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 _POST: Mapping[str, Schema] = {"post": ref("Post")}
 _CANCELLED: Mapping[str, Schema] = {**_POST, "cancellation": CANCELLATION}
+_WEBHOOK: Mapping[str, Schema] = {"webhook": TOLD_OF_ENDPOINT}
 
 SUBJECTS: Mapping[EventType, Mapping[str, Schema]] = {
     EventType.POST_CREATED: _POST,
@@ -39,6 +41,8 @@ SUBJECTS: Mapping[EventType, Mapping[str, Schema]] = {
     EventType.POST_FAILED: _POST,
     EventType.POST_DELETED: _POST,
     EventType.ACCOUNT_DISCONNECTED: {"account": ref("SocialAccount")},
+    EventType.WEBHOOK_TEST: _WEBHOOK,
+    EventType.WEBHOOK_DISABLED: _WEBHOOK,
 }
 """What each event tells of, beside when and where it happened."""
 

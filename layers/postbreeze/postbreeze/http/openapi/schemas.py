@@ -8,9 +8,11 @@ from typing import Any
 
 from postbreeze.domain import ids
 from postbreeze.domain.access import Role
+from postbreeze.domain.events import EventType
 from postbreeze.domain.lifecycle import MOST_MEDIA, MOST_TARGETS, Outcome
 from postbreeze.domain.media import CONTENT_TYPES, AssetStatus, MediaKind
 from postbreeze.domain.post import AccountStatus, Platform, PostStatus, TargetStatus
+from postbreeze.domain.webhook import MOST_ATTEMPTS_LOGGED, DeliveryStatus, EndpointStatus
 from postbreeze.http.problems import MOST_DETAILS
 
 Schema = dict[str, Any]
@@ -43,6 +45,11 @@ def an_object(properties: Mapping[str, Schema], *, optional: Iterable[str] = ())
     """Return the schema of an object; clients must put up with more properties."""
     required = [name for name in properties if name not in set(optional)]
     return {"type": "object", "properties": dict(properties), "required": required}
+
+
+def _more(name: str, **properties: Schema) -> Schema:
+    """Return the schema of a document that adds something to another."""
+    return {"allOf": [ref(name)], **an_object(properties)}
 
 
 def a_path_id(name: str, prefix: str) -> Schema:
@@ -118,6 +125,8 @@ TARGET_ID = a_path_id("targetId", ids.TARGET)
 WORKSPACE_ID = a_path_id("workspaceId", ids.WORKSPACE)
 ACCOUNT_ID = a_path_id("accountId", ids.ACCOUNT)
 MEDIA_ID = a_path_id("mediaId", ids.MEDIA)
+WEBHOOK_ID = a_path_id("webhookId", ids.ENDPOINT)
+DELIVERY_ID = a_path_id("deliveryId", ids.DELIVERY)
 IN_WORKSPACE: Schema = {
     "name": "workspaceId",
     "in": "query",
@@ -299,6 +308,76 @@ _UPLOAD = an_object(
         "mediaAsset": ref("MediaAsset"),
     }
 )
+ENDPOINT_FIELDS: Mapping[str, Schema] = {
+    "id": identifier(ids.ENDPOINT),
+    "workspaceId": identifier(ids.WORKSPACE),
+    "url": TEXT,
+    "events": {"type": "array", "items": TEXT, "minItems": 1},
+    "description": or_null(TEXT),
+    "headerNames": {
+        "description": "Of the headers that were set, the names.",
+        "type": "array",
+        "items": TEXT,
+    },
+    "rateLimit": {
+        "description": "How many requests a second it is sent at most; null for any number.",
+        **or_null(COUNT),
+    },
+    "status": choice(EndpointStatus),
+    "failingSince": {
+        "description": "Since when nothing was taken; after five days it is disabled.",
+        **or_null(MOMENT),
+    },
+    "disabledAt": or_null(MOMENT),
+    "disabledReason": or_null(TEXT),
+    "secretRetiresAt": {
+        "description": "Until when the secret before this one signs, too.",
+        **or_null(MOMENT),
+    },
+    "createdAt": MOMENT,
+    "updatedAt": MOMENT,
+}
+TOLD_OF_ENDPOINT = an_object(
+    {
+        name: ENDPOINT_FIELDS[name]
+        for name in ("id", "workspaceId", "description", "status", "disabledAt", "disabledReason")
+    }
+)
+"""What an event about an endpoint tells of it."""
+ATTEMPT_FIELDS: Mapping[str, Schema] = {
+    "number": {"type": "integer", "minimum": 1},
+    "at": MOMENT,
+    "durationMs": COUNT,
+    "status": {"description": "Null where no answer came.", **or_null(COUNT)},
+    "error": {
+        "description": "A code, where no answer came: docs/webhooks.md lists them.",
+        **or_null(TEXT),
+    },
+    "message": or_null(TEXT),
+    "responseHeaders": {
+        "description": "Some of the answer's headers.",
+        "type": "object",
+        "additionalProperties": TEXT,
+    },
+    "responseBody": {"description": "At most 16 KiB of it.", **or_null(TEXT)},
+}
+DELIVERY_FIELDS: Mapping[str, Schema] = {
+    "id": identifier(ids.DELIVERY),
+    "webhookId": identifier(ids.ENDPOINT),
+    "eventId": identifier(ids.EVENT),
+    "event": choice(EventType),
+    "subjectId": {"description": "Whose event it is: a post's, an account's, a webhook's.", **TEXT},
+    "status": choice(DeliveryStatus),
+    "createdAt": MOMENT,
+    "nextAttemptAt": or_null(MOMENT),
+    "attemptCount": {"description": "All that were made.", **COUNT},
+    "attempts": {
+        "description": "The latest of them, oldest first.",
+        "type": "array",
+        "items": ref("DeliveryAttempt"),
+        "maxItems": MOST_ATTEMPTS_LOGGED,
+    },
+}
 _OUTCOMES = {
     "type": "array",
     "items": an_object({"id": identifier(ids.TARGET), "outcome": choice(Outcome)}),
@@ -308,12 +387,7 @@ DOCUMENTS: dict[str, Schema] = {
     "Post": an_object(POST_FIELDS),
     "Target": an_object(TARGET_FIELDS),
     "Media": an_object(MEDIA_FIELDS),
-    "CanceledPost": {
-        "allOf": [ref("Post")],
-        "type": "object",
-        "properties": {"cancellation": CANCELLATION},
-        "required": ["cancellation"],
-    },
+    "CanceledPost": _more("Post", cancellation=CANCELLATION),
     "DeletedPost": {
         "allOf": [ref("Post")],
         "type": "object",
@@ -329,6 +403,28 @@ DOCUMENTS: dict[str, Schema] = {
     "SocialAccount": an_object(ACCOUNT_FIELDS),
     "MediaAsset": an_object(ASSET_FIELDS),
     "MediaUpload": _UPLOAD,
+    "Webhook": an_object(ENDPOINT_FIELDS),
+    "WebhookWithSecret": _more(
+        "Webhook",
+        secret={
+            "description": "What requests are signed with: shown now, and never again.",
+            "type": "string",
+            "pattern": "^whsec_[A-Za-z0-9+/]{43}=$",
+        },
+    ),
+    "RecoveringWebhook": _more(
+        "Webhook",
+        deliveriesSent={"description": "How many were sent off already.", **COUNT},
+    ),
+    "Delivery": an_object(DELIVERY_FIELDS),
+    "DeliveryAttempt": an_object(ATTEMPT_FIELDS),
+    "DeliveryWithPayload": _more(
+        "Delivery",
+        payload={
+            "description": "What is sent: null where its event is not kept any more.",
+            "type": ["object", "null"],
+        },
+    ),
     "Problem": {
         **an_object(
             {

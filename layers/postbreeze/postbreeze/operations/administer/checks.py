@@ -16,6 +16,7 @@ _KINDS = {
     ids.USER: "user",
     ids.KEY: "key",
     ids.ENDPOINT: "endpoint",
+    ids.DELIVERY: "delivery",
 }
 
 
