@@ -27,13 +27,15 @@ FOLDER = Path(".local/prove")
 class Proof:
     """Tests that explore one thing; ``workers`` of them run at a time.
 
-    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others.
+    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others. One
+    that needs a single core ``shares`` the machine with another of its kind.
     """
 
     name: str
     tests: tuple[str, ...]
     workers: int = 2
     waits: bool = False
+    shares: bool = False
 
 
 PROOFS = (
@@ -55,19 +57,25 @@ PROOFS = (
             "tests/properties/test_http_machine.py",
         ),
     ),
-    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), workers=1),
-    Proof(name="clocks", tests=("tests/properties/test_clock.py",), workers=1),
+    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), workers=1, shares=True),
+    Proof(name="clocks", tests=("tests/properties/test_clock.py",), workers=1, shares=True),
     Proof(name="reconcile progress", tests=("tests/properties/test_reconcile_progress.py",)),
     Proof(
         name="reconcile at scale",
         tests=("tests/proofs/test_reconcile_at_scale.py",),
         workers=1,
+        shares=True,
     ),
     Proof(name="model", tests=("tests/proofs/test_model.py",)),
     Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",)),
     Proof(name="mutants", tests=("tests/proofs/test_mutation.py",), workers=1),
     Proof(name="races", tests=("tests/proofs/test_races.py",), workers=1),
-    Proof(name="webhook ledger", tests=("tests/proofs/test_webhook_ledger.py",), workers=1),
+    Proof(
+        name="webhook ledger",
+        tests=("tests/proofs/test_webhook_ledger.py",),
+        workers=1,
+        shares=True,
+    ),
     Proof(
         name="deployed faults",
         tests=("tests/proofs/test_deployed_faults.py",),
@@ -77,7 +85,7 @@ PROOFS = (
     Proof(name="soak", tests=("tests/proofs/test_soak.py",), workers=1, waits=True),
     Proof(name="deploy", tests=("tests/proofs/test_deploy_under_load.py",), workers=1, waits=True),
 )
-"""In the order in which they run."""
+"""In the order in which they run, each kind by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,20 +147,20 @@ def summed(lines: Iterable[Proved]) -> Iterator[Proved]:
 
 
 def prove_all(proofs: Sequence[Proof], seed: int) -> list[Outcome]:
-    """Run proofs one after the other, and beside them, one after the other, those that wait."""
+    """Run proofs in turn, those that share two at a time, and beside them all those that wait."""
 
-    def in_turn(waits: bool) -> list[Outcome]:
-        outcomes = []
-        for proof in proofs:
-            if proof.waits is waits:
-                outcomes.append(prove(proof, seed))
-                ended = f"· {proof.name}: {outcomes[-1].ending} in {outcomes[-1].seconds:.0f} s\n"
-                sys.stdout.write(ended)
-                sys.stdout.flush()
-        return outcomes
+    def run(proof: Proof) -> Outcome:
+        outcome = prove(proof, seed)
+        sys.stdout.write(f"· {proof.name}: {outcome.ending} in {outcome.seconds:.0f} s\n")
+        sys.stdout.flush()
+        return outcome
 
-    with ThreadPoolExecutor(2) as lanes:
-        return [outcome for lane in lanes.map(in_turn, (False, True)) for outcome in lane]
+    working = [proof for proof in proofs if not proof.waits]
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(2) as cores:
+        waiting = beside.map(run, [proof for proof in proofs if proof.waits])
+        whole = [run(proof) for proof in working if not proof.shares]
+        shared = cores.map(run, [proof for proof in working if proof.shares])
+        return [*whole, *shared, *waiting]
 
 
 def table(outcomes: Sequence[Outcome], seed: int, seconds: float) -> Iterator[str]:

@@ -214,8 +214,11 @@ class Cells:
         def is_told() -> bool | None:
             found = self._rows.query(
                 TableName=self.stack["outputs"]["WebhooksTableName"],
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": f"ENDPOINT#{cell.endpoint}"}},
+                KeyConditionExpression="pk = :pk AND begins_with(sk, :sk)",
+                ExpressionAttributeValues={
+                    ":pk": {"S": f"ENDPOINT#{cell.endpoint}"},
+                    ":sk": {"S": "DELIVERY#"},
+                },
             )
             told = {
                 row["eventType"]["S"] for row in found["Items"] if row["status"]["S"] == "DELIVERED"

@@ -616,7 +616,11 @@ class _Books:
             event_id = str(receipt.payload["eventId"])
             receipts[receipt.endpoint_id, event_id].append(receipt)
             event = events.get(event_id)
-            if event is None:
+            if event is None and self._is_of_disabled(
+                receipt, rows.get((receipt.endpoint_id, event_id))
+            ):
+                self.accounts["deliveries"]["told of an endpoint that was disabled"] += 1
+            elif event is None:
                 self.faults.append(f"{event_id}: told of to {receipt.endpoint_id}, and is no event")
             elif event.payload != receipt.payload:
                 self.faults.append(f"{event_id}: told otherwise to {receipt.endpoint_id}")
@@ -628,6 +632,13 @@ class _Books:
                 if matches(endpoint.filters, event.type):
                     where = endpoint.id, event.id
                     self._delivery(event, endpoint, rows.get(where), receipts[where])
+
+    def _is_of_disabled(self, receipt: Receipt, row: Delivery | None) -> bool:
+        """Tell whether a request tells of another endpoint, which is the outbox of that itself."""
+        about = receipt.payload.get("webhook", {}).get("id")
+        disabled = {each.id for each in self.evidence.endpoints if not each.is_enabled}
+        is_ours = row is not None and row.id == receipt.delivery_id
+        return is_ours and about in disabled - {receipt.endpoint_id}
 
     def _delivery(
         self, event: Event, endpoint: Endpoint, row: Delivery | None, receipts: list[Receipt]

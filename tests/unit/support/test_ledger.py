@@ -117,6 +117,32 @@ def sound() -> Evidence:
     )  # fmt: skip
 
 
+def told_of(endpoint_id: str, delivery_id: str = "evt_99 h") -> Evidence:
+    """Have the endpoint be told that another one was disabled."""
+    sound_ = sound()
+    row = Delivery(id="evt_99 h", endpoint_id=HOOK, event_id="evt_99", status="DELIVERED")
+    payload = {"eventId": "evt_99", "webhook": {"id": endpoint_id}}
+    receipt = Receipt(endpoint_id=HOOK, delivery_id=delivery_id, status=200, payload=payload)
+    return replace(
+        sound_,
+        deliveries=(*sound_.deliveries, row),
+        receipts=(*sound_.receipts, receipt),
+    )
+
+
+def test_that_an_endpoint_was_disabled_is_told_without_a_row_of_the_outbox() -> None:
+    # Given / When
+    ledger = balance(told_of(GONE))
+    # Then
+    assert ledger.faults == ()
+    assert ledger.accounts["deliveries"]["told of an endpoint that was disabled"] == 1
+
+
+@pytest.mark.parametrize("world", [told_of(HOOK), told_of("wh_none"), told_of(GONE, "other")])
+def test_that_an_endpoint_was_disabled_is_told_if_it_was(world: Evidence) -> None:
+    assert balance(world).faults == (f"evt_99: told of to {HOOK}, and is no event",)
+
+
 def test_a_sound_world_balances() -> None:
     # Given / When
     ledger = balance(sound())
