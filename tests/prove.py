@@ -27,8 +27,8 @@ FOLDER = Path(".local/prove")
 class Proof:
     """Tests that explore one thing; ``workers`` of them run at a time.
 
-    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others. One
-    that needs a single core ``shares`` the machine with another of its kind.
+    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others.
+    One that needs a single core ``shares`` the machine with another of its kind.
     """
 
     name: str
