@@ -137,11 +137,7 @@ class Cells:
                 cell.workspace, cell.name, f"sandbox-{cell.name}", sign_in=operator.bluesky_sign_in
             )
         ).id
-        cell.endpoint = _when_it_can(
-            lambda: operator.endpoints.add(
-                cell.workspace, f"{self._endpoint_url}/{cell.name}", ["*"], description=cell.name
-            )
-        ).endpoint.id
+        cell.endpoint = _when_it_can(lambda: self._endpoint_of(cell))
         self.faults.know(
             cell.name,
             [
@@ -149,6 +145,14 @@ class Cells:
                 *(cell.workspace, user, cell.account, cell.endpoint),
             ],
         )
+
+    def _endpoint_of(self, cell: Cell) -> str:
+        """Return the one endpoint of a cell: an answer that was lost must not make it two."""
+        endpoints = self._operator.endpoints
+        for endpoint in endpoints.list(cell.workspace):
+            return endpoint.id
+        url = f"{self._endpoint_url}/{cell.name}"
+        return endpoints.add(cell.workspace, url, ["*"], description=cell.name).endpoint.id
 
     def prepare_and_play(self, cell: Cell) -> None:
         """Do both; a client that is told something wrong is the cell's trouble, not the others'."""
