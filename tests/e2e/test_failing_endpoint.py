@@ -11,9 +11,6 @@ from typing import Any
 import pytest
 
 from local.receiver import Behaviour, Receiver
-from postbreeze.adapters.dynamodb.table import Database
-from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
-from postbreeze.cli.deployment import Deployment
 from postbreeze.domain.access import Role
 from postbreeze.domain.post import Platform
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, EndpointStatus
@@ -134,7 +131,7 @@ def test_a_delivery_that_no_message_announces_is_made_by_reconcile(
     assert waiting.next_attempt_at > datetime.now(UTC) + timedelta(minutes=50)
     # When that time has passed: its row is all there is of it
     passed = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
-    _store(stack).replace_delivery(
+    customer.operator.endpoints.webhooks.replace_delivery(
         replace(waiting, next_attempt_at=passed, due_at=passed, revision=waiting.revision + 1),
         expected_revision=waiting.revision,
     )
@@ -144,16 +141,3 @@ def test_a_delivery_that_no_message_announces_is_made_by_reconcile(
     [delivered] = customer.wait_for(DeliveryStatus.DELIVERED)
     assert [attempt.status for attempt in delivered.attempts] == [500, 200]
     assert ids_and_posts(receiver) == [(waiting.id, post_id)] * 2
-
-
-def _store(stack: Stack) -> DynamoWebhookStore:
-    deployment = Deployment.local(
-        stack["outputs"],
-        engine_url=stack["engineUrl"],
-        region=stack["region"],
-        platform_url=stack["platform"]["url"],
-    )
-    return DynamoWebhookStore(
-        Database(deployment.clients.dynamodb()),
-        webhooks_table=stack["outputs"]["WebhooksTableName"],
-    )

@@ -12,9 +12,6 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from local.receiver import Behaviour, Receiver
 from local.seed import PLENTY
-from postbreeze.adapters.dynamodb.table import Database
-from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
-from postbreeze.cli.deployment import Deployment
 from postbreeze.domain.access import Grant, Role
 from postbreeze.domain.post import Platform
 from postbreeze.domain.webhook import DeliveryStatus
@@ -129,7 +126,7 @@ def test_an_endpoint_is_managed_over_http_from_first_to_last(
     assert _ids(customer.received(2)) == set(parked)
 
     # When deliveries were given up, then they are sent again where that is asked for
-    store = _store(stack)
+    store = operator_of(stack).endpoints.webhooks
     for delivery_id in parked:
         delivery = store.delivery(made["id"], delivery_id)
         assert delivery is not None
@@ -167,16 +164,3 @@ def _is_ours(request: Mapping[str, Any], secret: str) -> bool:
     except WebhookVerificationError:
         return False
     return True
-
-
-def _store(stack: Stack) -> DynamoWebhookStore:
-    deployment = Deployment.local(
-        stack["outputs"],
-        engine_url=stack["engineUrl"],
-        region=stack["region"],
-        platform_url=stack["platform"]["url"],
-    )
-    return DynamoWebhookStore(
-        Database(deployment.clients.dynamodb()),
-        webhooks_table=stack["outputs"]["WebhooksTableName"],
-    )
