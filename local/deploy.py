@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ def source_fingerprint() -> str:
 
 
 def deploy(
-    engine: Engine, folder: Path, *, bluesky_url: str, ready_build: Path | None = None
+    engine: Engine,
+    folder: Path,
+    *,
+    bluesky_url: str,
+    ready_build: Path | None = None,
+    parameters: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Build and deploy, and return the stack's outputs.
 
@@ -32,6 +38,7 @@ def deploy(
         folder: Takes the build and the logs.
         bluesky_url: The platform sandbox's address.
         ready_build: A native build of the present source made before, to be used as it is.
+        parameters: Of the template, other than samconfig's.
 
     Raises:
         LocalError: SAM failed.
@@ -47,6 +54,7 @@ def deploy(
         "Runtime": target.runtime,
         "Architecture": target.architecture,
         "BlueskyUrl": bluesky_url,
+        **(parameters or {}),
     }
     command = [str(paths.SAM), "deploy", "--config-file", str(paths.SAMCONFIG)]
     command += ["--config-env", "local"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,8 @@ class Stack:
     ready_build: Path | None = None
     bluesky_url: str | None = None
     """Another Bluesky server to publish to; the sandbox unless given."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Of the template, other than samconfig's."""
 
     @property
     def engine(self) -> Engine:
@@ -140,6 +142,7 @@ class Stack:
                 self.folder,
                 bluesky_url=self.bluesky_url or self.platform_url,
                 ready_build=self.ready_build,
+                parameters=self.parameters,
             )
         else:
             outputs = last[1]
