@@ -1,9 +1,9 @@
 """Starts MiniStack. Run by the engine's own interpreter, which has MiniStack and nothing of ours.
 
 A few things are set right on the way: how it treats EventBridge schedules, which permissions it
-asks of a role, how it reads an index, how many workers a queue has, and how long a function takes
-to start. A MiniStack that does not have what is changed here stops at once instead of running
-unchanged.
+asks of a role, how it reads an index, how many workers a queue has, that a queue is fair over its
+groups, and how long a function takes to start. A MiniStack that does not have what is changed here
+stops at once instead of running unchanged.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import importlib
 import json
 import tempfile
 import threading
+import time
 import zipfile
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,6 +30,10 @@ ACTION_OF_BATCH = {
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "sns:PublishBatch": "sns:Publish",
 }
+
+# A group that has more than this share of what is being worked on lets the others go first.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+NOISY_SHARE = 0.1
 
 
 def quicken_schedules(scheduler: Any) -> None:
@@ -94,6 +100,33 @@ def count_workers(lambda_service: Any) -> None:
     lambda_service._sqs_esm_concurrency = concurrency  # noqa: SLF001
 
 
+def be_fair(sqs: Any) -> None:
+    """Make a standard queue fair over its message groups, as on AWS, where the engine has one line.
+
+    AWS tells a noisy group by its share of the messages or of the time that consumers spend, and
+    then gives out what others have first. Here it is the share of the messages, however few, since
+    a machine has few consumers. A message without a group is a group of its own.
+    """
+    original = sqs._collect_msgs  # noqa: SLF001
+
+    def collect(queue: dict[str, Any], *told: Any) -> list[Any]:
+        if queue["is_fifo"]:
+            return list(original(queue, *told))
+        now = time.time()
+        working = Counter(
+            message.get("group_id") or message["id"]
+            for message in queue["messages"]
+            if message.get("receive_count") and message.get("visible_at", 0) > now
+        )
+        most = NOISY_SHARE * working.total()
+        noisy = {group for group, count in working.items() if count > most}
+        # Sorting keeps those of one kind in their order, and the queue itself stays as it is.
+        ordered = sorted(queue["messages"], key=lambda message: message.get("group_id") in noisy)
+        return list(original({**queue, "messages": ordered}, *told))
+
+    sqs._collect_msgs = collect  # noqa: SLF001
+
+
 def share_layers(lambda_runtime: Any) -> None:
     """Unpack each layer once and link to it, where the engine unpacks it for every worker.
 
@@ -137,6 +170,7 @@ def main() -> None:
     indexes = importlib.import_module("engine_indexes")
     indexes.read_in_order(importlib.import_module("ministack.services.dynamodb"))
     count_workers(importlib.import_module("ministack.services.lambda_svc"))
+    be_fair(importlib.import_module("ministack.services.sqs"))
     share_layers(importlib.import_module("ministack.core.lambda_runtime"))
     importlib.import_module("ministack.app").main()
 

@@ -15,9 +15,14 @@ from postbreeze.operations.ports import DeliveryQueue
 from tests.support.aws import Aws
 from tests.support.fakes import FakeDeliveryQueue, FakePublishQueue, QueuedDelivery
 
+RESOLVE = ResolveTarget(
+    workspace_id="ws_2", post_id="post_2", target_id="tgt_x", claim_id="claim-1"
+)
+
 
 def publish(number: int, delay_seconds: int = 0) -> PublishTarget:
     return PublishTarget(
+        workspace_id="ws_1",
         post_id="post_1",
         target_id=f"tgt_{number:02}",
         workflow_id="post_1-1",
@@ -25,22 +30,29 @@ def publish(number: int, delay_seconds: int = 0) -> PublishTarget:
     )
 
 
-def as_value(body: dict[str, str]) -> PublishTarget | ResolveTarget:
-    """Read a message the way ``publish_target`` does."""
-    match body:
+def as_value(message: Mapping[str, Any]) -> PublishTarget | ResolveTarget:
+    """Read a message the way ``publish_target`` does, and its group."""
+    workspace = message["Attributes"]["MessageGroupId"]
+    match json.loads(message["Body"]):
         case {"action": "publish", "postId": post, "targetId": target, "workflowId": workflow}:
-            return PublishTarget(post_id=post, target_id=target, workflow_id=workflow)
+            return PublishTarget(
+                workspace_id=workspace, post_id=post, target_id=target, workflow_id=workflow
+            )
         case {"action": "resolve", "postId": post, "targetId": target, "claimId": claim}:
-            return ResolveTarget(post_id=post, target_id=target, claim_id=claim)
-    raise AssertionError(body)
+            return ResolveTarget(
+                workspace_id=workspace, post_id=post, target_id=target, claim_id=claim
+            )
+    raise AssertionError(message)
 
 
 @pytest.mark.parametrize("number", [0, 1, 10, 11, 51])
-def test_every_message_is_sent_once(aws: Aws | None, number: int) -> None:
+def test_every_message_is_sent_once_with_its_workspace_as_group(
+    aws: Aws | None, number: int
+) -> None:
     # Given
     messages: list[PublishTarget | ResolveTarget] = [
         *(publish(each) for each in range(number)),
-        *([ResolveTarget(post_id="post_2", target_id="tgt_x", claim_id="c")] if number else []),
+        *([RESOLVE] if number else []),
     ]
     # When
     if aws is None:
@@ -51,9 +63,7 @@ def test_every_message_is_sent_once(aws: Aws | None, number: int) -> None:
         url = aws.queue()
         SqsPublishQueue(aws.clients.sqs(), queue_url=url).send(messages)
         received = (
-            [as_value(json.loads(message["Body"])) for message in aws.received(url, len(messages))]
-            if messages
-            else []
+            [as_value(message) for message in aws.received(url, len(messages))] if messages else []
         )
     # Then
     assert sorted(received, key=repr) == sorted(messages, key=repr)
@@ -121,7 +131,22 @@ def test_a_delayed_message_is_not_there_yet(request: pytest.FixtureRequest, plac
     SqsPublishQueue(sqs, queue_url=url).send([publish(1, delay_seconds=60), publish(2)])
     SqsDeliveryQueue(sqs, queue_url=url).send("wh_1", "dlv_1", delay_seconds=60)
     # Then
-    (message,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-    assert as_value(json.loads(message["Body"])) == publish(2)
+    (message,) = sqs.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+    )["Messages"]
+    assert as_value(message) == publish(2)
     counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert counts["ApproximateNumberOfMessagesDelayed"] == "2"
+
+
+def test_a_workspace_with_a_backlog_lets_the_next_one_go_first(engine: Aws) -> None:
+    # Given a backlog of one workspace that is being worked on
+    url, sqs = engine.queue(), engine.clients.sqs()
+    queue = SqsPublishQueue(sqs, queue_url=url)
+    queue.send([publish(number) for number in range(30)])
+    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    # When another asks for something
+    queue.send([RESOLVE])
+    # Then that is next
+    (message,) = engine.received(url, 1)[:1]
+    assert as_value(message) == RESOLVE

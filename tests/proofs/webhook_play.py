@@ -177,15 +177,15 @@ class Lanes:
 
     # EventBus
 
-    def announce(self, post_id: str, event_id: str) -> None:
-        if self._chance.random() < LOST_ANNOUNCEMENTS:
-            self._counts["announcements lost"] += 1
-        else:
-            self._put_once_or_twice(Message(does="fan_out", given=(post_id, event_id)))
+    def announce(self, event: Event) -> None:
+        self.announce_all([(event.post_id, event.id)])
 
     def announce_all(self, events: Sequence[tuple[str, str]]) -> None:
-        for post_id, event_id in events:
-            self.announce(post_id, event_id)
+        for event in events:
+            if self._chance.random() < LOST_ANNOUNCEMENTS:
+                self._counts["announcements lost"] += 1
+            else:
+                self._put_once_or_twice(Message(does="fan_out", given=event))
 
     # DeliveryQueue
 
@@ -398,7 +398,7 @@ class Play:
             events = [self._event(post.id, each) for each in numbers[first:][:EVENTS_A_POST]]
             self._ground.posts.commit(added(post, *events))
             for event in events:
-                self._lanes.announce(post.id, event.id)
+                self._lanes.announce(event)
                 self._sent |= {
                     (event.id, endpoint_id)
                     for endpoint_id, filters in FILTERS.items()

@@ -920,8 +920,8 @@ class FakeEventBus(Counting):
         """(post id, event id), in order."""
 
     @counted
-    def announce(self, post_id: str, event_id: str) -> None:
-        self.announced.append((post_id, event_id))
+    def announce(self, event: Event) -> None:
+        self.announced.append((event.post_id, event.id))
 
     @counted
     def announce_all(self, events: Sequence[tuple[str, str]]) -> None:

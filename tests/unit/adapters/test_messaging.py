@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,7 +20,7 @@ from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
 from postbreeze.domain.changes import ArmSchedule, PublishTarget
 from postbreeze.domain.errors import SecretUnreadableError, UnavailableError
 from postbreeze.domain.webhook import Lane
-from tests.support.builders import LATER
+from tests.support.builders import LATER, an_event
 from tests.support.fakes import FakeClock
 
 QUEUE = "https://sqs.us-east-1.amazonaws.com/000000000000/queue"
@@ -42,7 +43,8 @@ def disarm(clients: AwsClients) -> None:
 
 
 def announce(clients: AwsClients) -> None:
-    SnsEventBus(clients.sns(), topic_arn="arn:aws:sns:us-east-1:000000000000:t").announce("p", "e")
+    bus = SnsEventBus(clients.sns(), topic_arn="arn:aws:sns:us-east-1:000000000000:t")
+    bus.announce(an_event())
 
 
 def announce_all(clients: AwsClients) -> None:
@@ -52,7 +54,13 @@ def announce_all(clients: AwsClients) -> None:
 
 def messages(number: int) -> list[PublishTarget]:
     return [
-        PublishTarget(post_id="p", target_id=f"t{each}", workflow_id="w", delay_seconds=each)
+        PublishTarget(
+            workspace_id="ws_1",
+            post_id="p",
+            target_id=f"t{each}",
+            workflow_id="w",
+            delay_seconds=each,
+        )
         for each in range(number)
     ]
 
@@ -175,7 +183,10 @@ def batch_answer(*failed: str, sent: int = 3) -> dict[str, Any]:
 
 def test_messages_that_failed_are_sent_once_more(clients: AwsClients) -> None:
     # Given SQS does not take the second and third
-    again = [{"Id": each, "MessageBody": ANY, "DelaySeconds": int(each)} for each in ("1", "2")]
+    again = [
+        {"Id": each, "MessageBody": ANY, "MessageGroupId": "ws_1", "DelaySeconds": int(each)}
+        for each in ("1", "2")
+    ]
     with Stubber(clients.sqs()) as stub:
         stub.add_response("send_message_batch", batch_answer("1", "2"))
         stub.add_response(
@@ -214,7 +225,14 @@ def test_delays_stay_within_what_sqs_takes(clients: AwsClients, asked: int, sent
             batch_answer(sent=1),
             {
                 "QueueUrl": QUEUE,
-                "Entries": [{"Id": "0", "MessageBody": ANY, "DelaySeconds": sent}],
+                "Entries": [
+                    {
+                        "Id": "0",
+                        "MessageBody": ANY,
+                        "MessageGroupId": "ws_1",
+                        "DelaySeconds": sent,
+                    }
+                ],
             },
         )
         stub.add_response(
@@ -228,7 +246,7 @@ def test_delays_stay_within_what_sqs_takes(clients: AwsClients, asked: int, sent
             },
         )
         SqsPublishQueue(clients.sqs(), queue_url=QUEUE).send(
-            [PublishTarget(post_id="p", target_id="t", workflow_id="w", delay_seconds=asked)]
+            [replace(each, delay_seconds=asked) for each in messages(1)]
         )
         SqsDeliveryQueue(clients.sqs(), queue_url=QUEUE).send("wh_1", "d", delay_seconds=asked)
 

@@ -180,7 +180,12 @@ def test_a_fire_begins_publishing_with_one_message_for_each_waiting_target() -> 
     assert change.events == ()
     assert [write.row.id for write in change.writes] == [post.id]
     assert change.effects == tuple(
-        PublishTarget(post_id=post.id, target_id=post.targets[i].id, workflow_id=f"{post.id}-1")
+        PublishTarget(
+            workspace_id=post.workspace_id,
+            post_id=post.id,
+            target_id=post.targets[i].id,
+            workflow_id=f"{post.id}-1",
+        )
         for i in (0, 2)
     )
 
@@ -617,7 +622,12 @@ def test_a_claim_that_ran_out_leads_to_a_question() -> None:
     # When / Then
     assert lifecycle.expired(post, now=until) == ()
     assert lifecycle.expired(post, now=until + A_MINUTE) == (
-        ResolveTarget(post_id=post.id, target_id=post.targets[0].id, claim_id="claim-1"),
+        ResolveTarget(
+            workspace_id=post.workspace_id,
+            post_id=post.id,
+            target_id=post.targets[0].id,
+            claim_id="claim-1",
+        ),
     )
 
 

@@ -72,7 +72,10 @@ def test_every_state_is_retried_or_refused(status: PostStatus) -> None:
         assert lifecycle.is_claimable(after, again.id, str(after.workflow_id))
     assert change.effects == tuple(
         PublishTarget(
-            post_id=post.id, target_id=post.targets[index].id, workflow_id=str(after.workflow_id)
+            workspace_id=post.workspace_id,
+            post_id=post.id,
+            target_id=post.targets[index].id,
+            workflow_id=str(after.workflow_id),
         )
         for index in (1, 4)
     )
@@ -180,7 +183,12 @@ def test_a_comment_that_is_owed_is_made_whatever_the_post_is(status: PostStatus)
     assert change.after.targets[1] == post.targets[1]
     assert change.after.status is post.status
     assert change.effects == (
-        PublishTarget(post_id=post.id, target_id=target.id, workflow_id=f"{post.id}-1"),
+        PublishTarget(
+            workspace_id=post.workspace_id,
+            post_id=post.id,
+            target_id=target.id,
+            workflow_id=f"{post.id}-1",
+        ),
     )
     assert change.after.attention_at is not None
     # And it is sent again if that message is lost

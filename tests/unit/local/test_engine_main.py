@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ import pytest
 from local.engine_main import (
     SCHEDULE_TICK_SECONDS,
     ask_for_single_actions,
+    be_fair,
     count_workers,
     name_schedule_groups,
     quicken_schedules,
@@ -126,3 +128,41 @@ def test_schedules_are_looked_for_often() -> None:
 def test_an_engine_that_keeps_its_tick_elsewhere_does_not_start() -> None:
     with pytest.raises(SystemExit):
         quicken_schedules(SimpleNamespace())
+
+
+def collected(messages: list[dict[str, Any]], *, is_fifo: bool = False) -> list[str]:
+    """Return the ids of a queue's messages in the order in which they are given out."""
+    sqs = SimpleNamespace(_collect_msgs=lambda queue, most: queue["messages"][:most])
+    be_fair(sqs)
+    queue = {"is_fifo": is_fifo, "messages": messages}
+    return [message["id"] for message in sqs._collect_msgs(queue, len(messages))]
+
+
+def a_message(number: int, group: str | None, *, is_out: bool = False) -> dict[str, Any]:
+    until = time.time() + 60
+    out = {"receive_count": 1, "visible_at": until} if is_out else {"receive_count": 0}
+    return {"id": str(number), "group_id": group, **out}
+
+
+@pytest.mark.parametrize(
+    ("is_fifo", "order"), [(False, ["2", "4", "0", "1", "3"]), (True, ["0", "1", "2", "3", "4"])]
+)
+def test_a_standard_queue_gives_out_the_messages_of_busy_groups_last(
+    is_fifo: bool, order: list[str]
+) -> None:
+    messages = [
+        a_message(0, "busy", is_out=True),
+        a_message(1, "busy"),
+        a_message(2, "quiet"),
+        a_message(3, "busy"),
+        a_message(4, None),
+    ]
+    assert collected(messages, is_fifo=is_fifo) == order
+
+
+def test_a_tenth_of_what_is_being_worked_on_makes_no_group_busy() -> None:
+    messages = [a_message(number, f"group {number}", is_out=True) for number in range(10)]
+    assert collected([*messages, a_message(10, "group 0"), a_message(11, "another")])[-2:] == [
+        "10",
+        "11",
+    ]

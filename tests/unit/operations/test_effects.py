@@ -34,8 +34,10 @@ from tests.support.faults import before, faulty
 
 ARM = ArmSchedule(post_id="post_1", workflow_id="post_1-1", at=LATER)
 DISARM = DisarmSchedule(workflow_id="post_1-1")
-PUBLISH = PublishTarget(post_id="post_1", target_id="tgt_1", workflow_id="post_1-1")
-RESOLVE = ResolveTarget(post_id="post_1", target_id="tgt_1", claim_id="c")
+PUBLISH = PublishTarget(
+    workspace_id="ws_1", post_id="post_1", target_id="tgt_1", workflow_id="post_1-1"
+)
+RESOLVE = ResolveTarget(workspace_id="ws_1", post_id="post_1", target_id="tgt_1", claim_id="c")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from postbreeze.adapters.aws import outages
 from postbreeze.domain.errors import UnavailableError
+from postbreeze.domain.events import Event
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -17,14 +18,18 @@ LARGEST_BATCH: Final = 10
 
 
 class SnsEventBus:
-    """A topic whose messages carry only ids: events may be larger than SNS takes."""
+    """A topic whose messages carry only ids: events may be larger than SNS takes.
+
+    Each workspace is a message group, which the queue behind the topic is fair over: one of which
+    much is told at once does not make the others wait.
+    """
 
     def __init__(self, client: SNSClient, *, topic_arn: str) -> None:
         """Call nothing yet."""
         self._client = client
         self._topic_arn = topic_arn
 
-    def announce(self, post_id: str, event_id: str) -> None:
+    def announce(self, event: Event) -> None:
         """Announce an event that is stored.
 
         Raises:
@@ -33,11 +38,14 @@ class SnsEventBus:
         with outages():
             self._client.publish(
                 TopicArn=self._topic_arn,
-                Message=_message(post_id, event_id),
+                Message=_message(event.post_id, event.id),
+                MessageGroupId=event.workspace_id,
             )
 
     def announce_all(self, events: Sequence[tuple[str, str]]) -> None:
         """Announce stored events, given as (post id, event id), ten with a call.
+
+        Each is a group of its own: the workspace is not known where only ids are listed.
 
         Raises:
             UnavailableError: Some may not have been announced; doing it again is harmless.

@@ -38,6 +38,7 @@ class DisarmSchedule:
 class PublishTarget:
     """Have one target published, not before ``delay_seconds`` have passed."""
 
+    workspace_id: str
     post_id: str
     target_id: str
     workflow_id: str
@@ -48,6 +49,7 @@ class PublishTarget:
 class ResolveTarget:
     """Have the platform asked what became of a claim that ran out."""
 
+    workspace_id: str
     post_id: str
     target_id: str
     claim_id: str

@@ -102,7 +102,7 @@ class Effects:
                 )
             )
         for event in events:
-            announce = partial(_needed(self.bus).announce, event.post_id, event.id)
+            announce = partial(_needed(self.bus).announce, event)
             calls.append(("Announce", announce))
         return calls
 

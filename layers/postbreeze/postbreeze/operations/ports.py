@@ -504,9 +504,9 @@ class Schedules(Protocol):
 
 
 class EventBus(Protocol):
-    """Where events are announced; it carries only their ids."""
+    """Where events are announced; it carries only their ids, fairly over workspaces."""
 
-    def announce(self, post_id: str, event_id: str) -> None:
+    def announce(self, event: Event) -> None:
         """Announce an event that is stored."""
         ...
 
@@ -516,7 +516,7 @@ class EventBus(Protocol):
 
 
 class PublishQueue(Protocol):
-    """Work for publishers, delivered at least once."""
+    """Work for publishers, delivered at least once, fairly over workspaces."""
 
     def send(self, messages: Sequence[PublishTarget | ResolveTarget]) -> None:
         """Send every message or raise; sending again is harmless."""

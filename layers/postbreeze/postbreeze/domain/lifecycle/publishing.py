@@ -103,7 +103,7 @@ def start(post: Post, workflow_id: str, *, now: datetime) -> Change | None:
         after = post
     else:
         return None
-    effects = tuple(_message(target, workflow_id, now) for target in waiting)
+    effects = tuple(_message(post, target, workflow_id, now) for target in waiting)
     return change(post, after, now=now, actor=SERVICE, effects=effects)
 
 
@@ -158,7 +158,7 @@ def postponed(
     target = _claimable(post, target_id, workflow_id)
     if target is None or seconds_until(due_at(target), now) == 0:
         return None
-    return _message(target, workflow_id, now)
+    return _message(post, target, workflow_id, now)
 
 
 def settle(
@@ -276,7 +276,12 @@ def retry(post: Post, *, now: datetime, actor: str) -> Change:
         # Whoever ends the publishing just now decides on what it read of these.
         touch_post=True,
         effects=tuple(
-            PublishTarget(post_id=post.id, target_id=target.id, workflow_id=workflow_id)
+            PublishTarget(
+                workspace_id=post.workspace_id,
+                post_id=post.id,
+                target_id=target.id,
+                workflow_id=workflow_id,
+            )
             for target in post.targets
             if target.id in failed
         ),
@@ -312,7 +317,12 @@ def retry_first_comment(post: Post, target_id: str, *, now: datetime, actor: str
         now=now,
         actor=actor,
         effects=(
-            PublishTarget(post_id=post.id, target_id=target.id, workflow_id=target.workflow_id),
+            PublishTarget(
+                workspace_id=post.workspace_id,
+                post_id=post.id,
+                target_id=target.id,
+                workflow_id=target.workflow_id,
+            ),
         ),
     )
 
@@ -414,13 +424,14 @@ def _released(
     gap = max(RETRY_GAPS[target.attempt_count - 1], min(result.retry_after or 0, LONGEST_GAP))
     again_at = now + timedelta(seconds=gap)
     waiting = replace(noted, status=TargetStatus.SCHEDULED, next_attempt_at=again_at)
-    return waiting, (_message(waiting, target.workflow_id, now),)
+    return waiting, (_message(post, waiting, target.workflow_id, now),)
 
 
-def _message(target: Target, workflow_id: str, now: datetime) -> PublishTarget:
+def _message(post: Post, target: Target, workflow_id: str, now: datetime) -> PublishTarget:
     """Build the message that has a target published when it is due, or looked at again by then."""
     return PublishTarget(
-        post_id=target.post_id,
+        workspace_id=post.workspace_id,
+        post_id=post.id,
         target_id=target.id,
         workflow_id=workflow_id,
         delay_seconds=min(LONGEST_GAP, seconds_until(due_at(target), now)),
@@ -430,7 +441,12 @@ def _message(target: Target, workflow_id: str, now: datetime) -> PublishTarget:
 def expired(post: Post, *, now: datetime) -> tuple[ResolveTarget, ...]:
     """Return what to ask the platforms: one question for each claim that has run out."""
     return tuple(
-        ResolveTarget(post_id=post.id, target_id=target.id, claim_id=target.claim_id)
+        ResolveTarget(
+            workspace_id=post.workspace_id,
+            post_id=post.id,
+            target_id=target.id,
+            claim_id=target.claim_id,
+        )
         for target in post.targets
         if target.status is TargetStatus.PUBLISHING
         and target.claim_id is not None
@@ -442,7 +458,12 @@ def expired(post: Post, *, now: datetime) -> tuple[ResolveTarget, ...]:
 def stalled(post: Post, *, now: datetime) -> tuple[PublishTarget, ...]:
     """Return the messages to send again for what should have begun long ago."""
     return tuple(
-        PublishTarget(post_id=post.id, target_id=target.id, workflow_id=target.workflow_id)
+        PublishTarget(
+            workspace_id=post.workspace_id,
+            post_id=post.id,
+            target_id=target.id,
+            workflow_id=target.workflow_id,
+        )
         for target in post.targets
         if target.workflow_id is not None
         and (due := _began_at(post, target)) is not None
