@@ -27,7 +27,8 @@ FOLDER = Path(".local/prove")
 class Proof:
     """Tests that explore one thing; ``workers`` of them run at a time.
 
-    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others.
+    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others,
+    which leave it what it needs of the machine: on a stack that gets no time everything is late.
     One that needs a single core ``shares`` the machine with another of its kind.
     """
 
@@ -131,6 +132,7 @@ def prove(proof: Proof, seed: int) -> Outcome:
 def _command(proof: Proof, seed: int) -> list[str]:
     spread = ["--numprocesses", str(proof.workers), "--dist", "worksteal"]
     return [
+        *([] if proof.waits else ["nice"]),
         *(sys.executable, "-m", "pytest", *proof.tests, "--timeout", "3000"),
         *(spread if proof.workers > 1 else []),
         *(f"--randomly-seed={seed % 2**32}", f"--hypothesis-seed={seed}"),

@@ -338,7 +338,12 @@ def _wait_for_quiet(stack: Stack) -> None:
             queues.get_queue_attributes(
                 QueueUrl=stack["outputs"][name], AttributeNames=["ApproximateNumberOfMessages"]
             )["Attributes"]["ApproximateNumberOfMessages"]
-            for name in ("PublishQueueUrl", "FanOutQueueUrl", "DeliveryQueueUrl")
+            for name in (
+                "PublishQueueUrl",
+                "FanOutQueueUrl",
+                "DeliveryQueueUrl",
+                "DeliveryLateQueueUrl",
+            )
         ]
         return True if set(waiting) == {"0"} else None
 

@@ -323,7 +323,7 @@ class World:
             if published != 1 or shown["status"] != "PUBLISHED":
                 yield f"said to be published, and was {published} times"
         elif not (cell.may_fail and target["status"] == "FAILED"):
-            yield f"ended as {target['status']}"
+            yield f"ended as {target['status']}, {target['errorCode']}"
         elif target["errorCode"] not in {NOT_COMPLETED, OUTCOME_UNKNOWN}:
             yield f"failed with {target['errorCode']}"
         elif published and Kind.LATE not in {harm.kind for harm in cell.harms}:
