@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
 from tests.conftest import PROVED_FILE
@@ -23,26 +24,31 @@ from tests.support.proof import PROVING, SEED, Proved
 FOLDER = Path(".local/prove")
 
 
+class Needs(Enum):
+    """What a proof needs of the machine, which is taken to have two cores."""
+
+    QUIET = "to be alone on it: where its stack gets no time, everything is late"
+    TIME = "minutes to pass, on a stack of its own: it runs beside the others"
+    CORES = "both of them"
+    CORE = "one of them: another of its kind gets the other"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Tests that explore one thing; ``workers`` of them run at a time.
-
-    One that mostly ``waits``, for minutes to pass on a stack of its own, runs beside the others,
-    which leave it what it needs of the machine: on a stack that gets no time everything is late.
-    One that needs a single core ``shares`` the machine with another of its kind.
-    """
+    """Tests that explore one thing."""
 
     name: str
     tests: tuple[str, ...]
-    workers: int = 2
-    waits: bool = False
-    shares: bool = False
+    needs: Needs = Needs.CORES
+    workers: int = 1
+    """How many tests of it run at a time."""
 
 
 PROOFS = (
     Proof(
         name="interleavings",
         tests=("tests/properties/test_interleavings.py", "tests/properties/test_random_orders.py"),
+        workers=2,
     ),
     Proof(
         name="faults",
@@ -50,6 +56,7 @@ PROOFS = (
             "tests/properties/test_fault_matrix.py",
             "tests/properties/test_disconnect_crashes.py",
         ),
+        workers=2,
     ),
     Proof(
         name="lives",
@@ -57,36 +64,36 @@ PROOFS = (
             "tests/properties/test_lifecycle_machine.py",
             "tests/properties/test_http_machine.py",
         ),
+        workers=2,
     ),
-    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), workers=1, shares=True),
-    Proof(name="clocks", tests=("tests/properties/test_clock.py",), workers=1, shares=True),
-    Proof(name="reconcile progress", tests=("tests/properties/test_reconcile_progress.py",)),
+    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), needs=Needs.CORE),
+    Proof(name="clocks", tests=("tests/properties/test_clock.py",), needs=Needs.CORE),
+    Proof(
+        name="reconcile progress", tests=("tests/properties/test_reconcile_progress.py",), workers=2
+    ),
     Proof(
         name="reconcile at scale",
         tests=("tests/proofs/test_reconcile_at_scale.py",),
-        workers=1,
-        shares=True,
+        needs=Needs.CORE,
     ),
-    Proof(name="model", tests=("tests/proofs/test_model.py",)),
-    Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",)),
-    Proof(name="mutants", tests=("tests/proofs/test_mutation.py",), workers=1),
-    Proof(name="races", tests=("tests/proofs/test_races.py",), workers=1),
+    Proof(name="model", tests=("tests/proofs/test_model.py",), workers=2),
+    Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",), workers=2),
+    Proof(name="mutants", tests=("tests/proofs/test_mutation.py",)),
+    Proof(name="races", tests=("tests/proofs/test_races.py",)),
     Proof(
         name="webhook ledger",
         tests=("tests/proofs/test_webhook_ledger.py",),
-        workers=1,
-        shares=True,
+        needs=Needs.CORE,
     ),
     Proof(
         name="deployed faults",
         tests=("tests/proofs/test_deployed_faults.py",),
-        workers=1,
-        waits=True,
+        needs=Needs.QUIET,
     ),
-    Proof(name="soak", tests=("tests/proofs/test_soak.py",), workers=1, waits=True),
-    Proof(name="deploy", tests=("tests/proofs/test_deploy_under_load.py",), workers=1, waits=True),
+    Proof(name="soak", tests=("tests/proofs/test_soak.py",), needs=Needs.TIME),
+    Proof(name="deploy", tests=("tests/proofs/test_deploy_under_load.py",), needs=Needs.TIME),
 )
-"""In the order in which they run, each kind by itself."""
+"""In the order in which they run, those of each need by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +139,6 @@ def prove(proof: Proof, seed: int) -> Outcome:
 def _command(proof: Proof, seed: int) -> list[str]:
     spread = ["--numprocesses", str(proof.workers), "--dist", "worksteal"]
     return [
-        *([] if proof.waits else ["nice"]),
         *(sys.executable, "-m", "pytest", *proof.tests, "--timeout", "3000"),
         *(spread if proof.workers > 1 else []),
         *(f"--randomly-seed={seed % 2**32}", f"--hypothesis-seed={seed}"),
@@ -149,7 +155,7 @@ def summed(lines: Iterable[Proved]) -> Iterator[Proved]:
 
 
 def prove_all(proofs: Sequence[Proof], seed: int) -> list[Outcome]:
-    """Run proofs in turn, those that share two at a time, and beside them all those that wait."""
+    """Run those that need quiet, then the others in turn, those that need time beside them."""
 
     def run(proof: Proof) -> Outcome:
         outcome = prove(proof, seed)
@@ -157,12 +163,15 @@ def prove_all(proofs: Sequence[Proof], seed: int) -> list[Outcome]:
         sys.stdout.flush()
         return outcome
 
-    working = [proof for proof in proofs if not proof.waits]
+    def those_that_need(needs: Needs) -> list[Proof]:
+        return [proof for proof in proofs if proof.needs is needs]
+
+    alone = [run(proof) for proof in those_that_need(Needs.QUIET)]
     with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(2) as cores:
-        waiting = beside.map(run, [proof for proof in proofs if proof.waits])
-        whole = [run(proof) for proof in working if not proof.shares]
-        shared = cores.map(run, [proof for proof in working if proof.shares])
-        return [*whole, *shared, *waiting]
+        meanwhile = beside.map(run, those_that_need(Needs.TIME))
+        in_turn = [run(proof) for proof in those_that_need(Needs.CORES)]
+        two_at_a_time = cores.map(run, those_that_need(Needs.CORE))
+        return [*alone, *in_turn, *two_at_a_time, *meanwhile]
 
 
 def table(outcomes: Sequence[Outcome], seed: int, seconds: float) -> Iterator[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.mutation.running import Known, every_mutant, explained, judge_some, key
 from tests.support.proof import Proved, seed
 
-SAMPLE = 250
+SAMPLE = 200
 
 
 def test_no_fault_put_into_the_inner_rooms_goes_unnoticed(
