@@ -53,7 +53,7 @@ test: setup .local/setup/node check build ## everything that needs no one else's
 	@$(BIN)/pytest tests/e2e --numprocesses 2 --dist loadfile
 
 prove: setup build .local/setup/model ## prove the promise: less than an hour; SEED=N repeats a run, ONLY=NAME takes some
-	@$(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) $(ONLY)
+	@$(BIN)/python -m tests.prove $(if $(SEED),--seed $(SEED)) $(if $(EVENTS),--events $(EVENTS)) $(ONLY)
 
 mutate: setup ## put small faults into the inner rooms; each must fail a test
 	@$(BIN)/python -m tests.mutation $(if $(AFRESH),--afresh) $(ONLY)

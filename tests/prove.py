@@ -1,6 +1,6 @@
 """Runs every proof in full and shows one table: what was explored, how many, violations, time.
 
-``python -m tests.prove [--seed N] [NAME…]``; ``make prove`` runs all of them.
+``python -m tests.prove [--seed N] [--events N] [NAME…]``; ``make prove`` runs all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 
 from tests.conftest import PROVED_FILE
-from tests.support.proof import PROVING, SEED, Proved
+from tests.support.proof import EVENTS, PROVING, SEED, Proved
 
 FOLDER = Path(".local/prove")
 
@@ -90,6 +90,7 @@ PROOFS = (
         tests=("tests/proofs/test_deployed_faults.py",),
         needs=Needs.QUIET,
     ),
+    Proof(name="webhook burst", tests=("tests/proofs/test_webhook_burst.py",), needs=Needs.TIME),
     Proof(name="soak", tests=("tests/proofs/test_soak.py",), needs=Needs.TIME),
     Proof(name="deploy", tests=("tests/proofs/test_deploy_under_load.py",), needs=Needs.TIME),
 )
@@ -198,12 +199,15 @@ def main() -> int:
     """Run the proofs asked for, all unless named; the exit status is 1 if one failed."""
     parser = argparse.ArgumentParser(description="Prove the promise.")
     parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--events", type=int, help="how many a burst has, other than usual")
     parser.add_argument("names", nargs="*", metavar="NAME", help="all of them unless named")
     asked = parser.parse_args()
     known = [proof.name for proof in PROOFS]
     if unknown := set(asked.names) - set(known):
         parser.error(f"no such proof: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
+    if asked.events is not None:
+        os.environ[EVENTS] = str(asked.events)
     FOLDER.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     chosen = [proof for proof in PROOFS if not asked.names or proof.name in asked.names]

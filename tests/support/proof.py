@@ -17,6 +17,9 @@ PROVING = "POSTBREEZE_PROVING"
 SEED = "POSTBREEZE_SEED"
 """The whole number that everything random in a run begins from."""
 
+EVENTS = "POSTBREEZE_EVENTS"
+"""How many events there are in a burst, where that is asked for."""
+
 PROVED = "proved"
 """The property under which a test keeps what it counted."""
 
@@ -65,3 +68,8 @@ def share(*, tested: _Much, proved: _Much) -> _Much:
 def seed() -> int:
     """Return what everything random begins from: told in the table, 0 unless given."""
     return int(os.environ.get(SEED, "0"))
+
+
+def events_or(usual: int) -> int:
+    """Return how many events are asked for; as many as usual where that is not said."""
+    return int(os.environ.get(EVENTS, str(usual)))
