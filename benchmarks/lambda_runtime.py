@@ -46,16 +46,11 @@ def emulator() -> Path:
     Raises:
         LocalError: It is not there.
     """
-    suffix = {"arm64": "arm64", "x86_64": "x86-64"}[machine()]
-    [brought, *_] = [
-        *paths.SAM.parent.parent.glob(f"lib/python*/site-packages/samcli/local/rapid/*-{suffix}"),
-        *paths.SAM.parent.parent.glob(
-            f"lib/python*/site-packages/samcli/local/rapid/*-{machine()}"
-        ),
-        None,
-    ]
-    if brought is None:
+    place = paths.SAM.parent.parent
+    found = list(place.glob(f"lib/python*/site-packages/samcli/local/rapid/*-{machine()}"))
+    if not found:
         raise LocalError("the SAM command line brings no emulator for this machine")
+    [brought] = found
     kept = PLACE / brought.name
     if not kept.exists():
         shutil.copyfile(brought, kept)

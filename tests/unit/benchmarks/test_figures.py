@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from benchmarks.figures import Spread, Table, interleaved, ratios, spread
@@ -51,7 +53,7 @@ def test_samples_are_taken_in_turn_from_either_end() -> None:
         return len(asked)
 
     # When there are three rounds
-    taken = interleaved({name: lambda name=name: subject(name) for name in "abc"}, 3)
+    taken = interleaved({name: partial(subject, name) for name in "abc"}, 3)
     # Then no subject is always first, and each has its samples in order
     assert "".join(asked) == "abccbaabc"
     assert taken == {"a": [1, 6, 7], "b": [2, 5, 8], "c": [3, 4, 9]}
