@@ -1,0 +1,1 @@
+"""What the service costs, always beside a floor that is measured in the same run."""

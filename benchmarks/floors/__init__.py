@@ -1,0 +1,1 @@
+"""Functions that do as little as a function can: what is measured is held against them."""
