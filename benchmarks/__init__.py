@@ -1,0 +1,1 @@
+"""What requests cost in time, round trips, capacity and money, and how that grows."""
