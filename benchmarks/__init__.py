@@ -1,1 +1,1 @@
-"""What requests cost in time, round trips, capacity and money, and how that grows."""
+"""What the service costs, always beside a floor that is measured in the same run."""
