@@ -156,8 +156,8 @@ class Meter:
 
     def _before(self, model: Any, params: Mapping[str, Any], context: Any, **_: Any) -> None:
         asked = json.loads(params["body"])
-        written = [(key, *rest) for key, *rest in _writes(model.name, asked)]
-        before = {key: self._row(key) for key, *_ in written}
+        written = list(_writes(model.name, asked))
+        before = {key: self._row(key) for key, _ in written}
         context["metered"] = asked, written, before
 
     def _after(self, model: Any, parsed: Mapping[str, Any], context: Any, **_: Any) -> None:

@@ -106,7 +106,7 @@ def dollars(cost: Cost, figures: Published) -> tuple[float, float]:
 
 
 def seconds(cost: Cost, figures: Published) -> float:
-    """Return how long the function runs by the model: what it waits for at medians, and its work."""
+    """Return how long the function runs by the model: it waits for medians, and works."""
     waited = sum(max(_wait(call, figures) for call in step) for step in cost.steps)
     worked = figures.assumed("work_ms") + cost.targets * figures.assumed("work_ms_a_target")
     return (waited + worked) / 1000
@@ -115,11 +115,9 @@ def seconds(cost: Cost, figures: Published) -> float:
 def _wait(call: str, figures: Published) -> float:
     name = call.split(maxsplit=1)[0]
     if name.endswith(":"):
-        return figures.assumed(f"{name[:-1]}_ms")
-    if name == "TransactWriteItems":
-        return figures.latency("dynamodb_transaction").p50
-    is_database = name.endswith(("Item", "Query"))
-    return figures.latency("dynamodb").p50 if is_database else figures.assumed("request_ms")
+        return figures.latency(name[:-1]).p50
+    is_transaction = name == "TransactWriteItems"
+    return figures.latency("dynamodb_transaction" if is_transaction else "dynamodb").p50
 
 
 @dataclass(slots=True)

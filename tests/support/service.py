@@ -133,8 +133,8 @@ class Service:
             Deployment(outputs=outputs, clients=aws.clients, bluesky_url="https://bsky.example")
         )
         self.workspace = self.operator.workspaces.create("Test").id
-        owner = self.operator.workspaces.add_member(self.workspace, Role.OWNER).user_id
-        self.key = self.operator.keys.mint(owner, "test").plaintext
+        self.owner = self.operator.workspaces.add_member(self.workspace, Role.OWNER).user_id
+        self.key = self.operator.keys.mint(self.owner, "test").plaintext
         self._accounts: list[str] = []
         self.accounts(1)
 
