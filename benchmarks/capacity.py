@@ -13,6 +13,7 @@ who made MiniStack; no page says it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -104,6 +105,8 @@ class Consumed:
     reads: float = 0
     table_writes: int = 0
     index_writes: Mapping[str, int] = field(default_factory=dict)
+    grown: int = 0
+    """By how many bytes the tables have grown, their indexes aside."""
     reported: float | None = None
     """What the engine says, all told."""
 
@@ -132,6 +135,14 @@ class Meter:
     def writes(self) -> int:
         """Return all write units."""
         return sum(each.writes for each in self.consumed)
+
+    @property
+    def index_writes(self) -> Counter[str]:
+        """Return the write units of each index."""
+        units: Counter[str] = Counter()
+        for each in self.consumed:
+            units.update(each.index_writes)
+        return units
 
     @contextmanager
     def over(self, client: Any) -> Iterator[None]:
@@ -162,9 +173,10 @@ class Meter:
 
     def _after(self, model: Any, parsed: Mapping[str, Any], context: Any, **_: Any) -> None:
         asked, written, before = context["metered"]
-        tables, indexes = 0, dict[str, int]()
+        tables, indexes, grown = 0, dict[str, int](), 0
         for key, rate in written:
             row = self._row(key)
+            grown += item_size(row or {}) - item_size(before[key] or {})
             tables += rate * write_units(before[key], row)
             for index in self._indexes_of(key[0]):
                 units = index.write_units(before[key], row)
@@ -178,6 +190,7 @@ class Meter:
                 reads=_reads(model.name, asked, parsed),
                 table_writes=tables,
                 index_writes=indexes,
+                grown=grown,
                 reported=None if told is None else sum(each["CapacityUnits"] for each in told),
             )
         )
