@@ -138,7 +138,7 @@ class Meter:
 
     @property
     def index_writes(self) -> Counter[str]:
-        """Return the write units of each index."""
+        """Return the write units of each index, by the names of its table and its own."""
         units: Counter[str] = Counter()
         for each in self.consumed:
             units.update(each.index_writes)
@@ -181,7 +181,8 @@ class Meter:
             for index in self._indexes_of(key[0]):
                 units = index.write_units(before[key], row)
                 if units:
-                    indexes[index.name] = indexes.get(index.name, 0) + units
+                    name = f"{key[0]}/{index.name}"
+                    indexes[name] = indexes.get(name, 0) + units
         told = parsed.get("ConsumedCapacity")
         told = [told] if isinstance(told, Mapping) else told
         self.consumed.append(

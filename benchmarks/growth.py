@@ -130,7 +130,12 @@ def engine() -> Iterator[Aws]:
         yield aws
 
 
-def run(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Table:
+def run(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Sequence[Table]:
+    """Measure growth with posts, and with targets."""
+    return [with_posts(posts, rounds), with_targets(rounds=rounds)]
+
+
+def with_posts(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Table:
     """Measure cancel, get and list with so many posts in a workspace."""
     with engine() as aws:
         places, waiting = {}, {}
@@ -156,7 +161,7 @@ def run(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Table:
     )
 
 
-def run_targets(targets: Sequence[int] = TARGETS, rounds: int = ROUNDS) -> Table:
+def with_targets(targets: Sequence[int] = TARGETS, rounds: int = ROUNDS) -> Table:
     """Measure cancel with so many targets."""
     with engine() as aws:
         place = Place(aws)
@@ -201,8 +206,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = parser.parse_args()
     posts = [number for number in POSTS if number <= asked.most_posts]
-    print(run(posts, asked.rounds))
-    print(run_targets(rounds=asked.rounds))
+    for table in run(posts, asked.rounds):
+        print(table)
 
 
 if __name__ == "__main__":

@@ -216,7 +216,7 @@ def needs(posts: float, costs: Costs, figures: Published) -> Sequence[Need]:
     busy = {name: rate * seconds(costs[name], figures) for name, rate in rates.items()}
     indexes = {
         index: sum(rate * costs[name].index_writes.get(index, 0) for name, rate in rates.items())
-        for index in ("due", "pending")
+        for index in ("posts/due", "posts/pending", "webhooks/due")
     }
 
     def quota(what: str, name: str, amount: float) -> Need:
@@ -249,15 +249,13 @@ def needs(posts: float, costs: Costs, figures: Published) -> Sequence[Need]:
             "sqs_in_flight",
             max(busy[costing.PUBLISH_LAST], busy[costing.DELIVER]),
         ),
-        quota(
-            "DynamoDB: a partition of the index due",
-            "dynamodb_partition_writes",
-            indexes["due"] / SHARDS,
-        ),
-        quota(
-            "DynamoDB: a partition of the index pending",
-            "dynamodb_partition_writes",
-            indexes["pending"] / SHARDS,
+        *(
+            quota(
+                f"DynamoDB: a partition of the index {index}",
+                "dynamodb_partition_writes",
+                units / SHARDS,
+            )
+            for index, units in indexes.items()
         ),
         quota(
             "DynamoDB: a new table",
@@ -328,6 +326,11 @@ def run() -> Sequence[Table]:
     return [latencies(all_costs, figures), budget(one, figures), quotas(one, figures)]
 
 
+def main() -> None:
+    """Build and print it."""
+    for table in run():
+        print(table)
+
+
 if __name__ == "__main__":
-    for outcome in run():
-        print(outcome)
+    main()
