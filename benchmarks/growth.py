@@ -155,8 +155,8 @@ def with_posts(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Table:
         rows = [_row(name, each, rounds) for name, each in subjects.items()]
     return Table(
         title="Growth with the posts of a workspace",
-        about=f"Milliseconds, medians (quartiles) of {rounds} rounds; the ratio is of each round.",
-        columns=["", *(f"{number:,} posts" for number in posts), f"{posts[-1]:,} / {posts[0]:,}"],
+        about=f"Milliseconds; medians (quartiles) of {rounds} rounds.",
+        columns=_columns(posts, "posts"),
         rows=rows,
     )
 
@@ -175,8 +175,8 @@ def with_targets(targets: Sequence[int] = TARGETS, rounds: int = ROUNDS) -> Tabl
         row = _row("cancel", subjects, rounds)
     return Table(
         title="Growth with the targets of a post",
-        about=f"Milliseconds, medians (quartiles) of {rounds} rounds; the ratio is of each round.",
-        columns=["", *(f"{number} targets" for number in targets), f"{targets[-1]} / {targets[0]}"],
+        about=f"Milliseconds; medians (quartiles) of {rounds} rounds.",
+        columns=_columns(targets, "targets"),
         rows=[row],
     )
 
@@ -193,10 +193,19 @@ def _row(name: str, subjects: Mapping[int, Callable[[], float]], rounds: int) ->
         for number, samples in interleaved(named, WARM_UP + rounds).items()
     }
     first, *_, last = taken.values()
-    ratio = ratios(last, first)
-    # Sums of all samples would let one slow sample decide; medians of rounds do not.
     medians = spread(last).median / spread(first).median
-    return [name, *(str(spread(samples)) for samples in taken.values()), f"{ratio}; {medians:.3f}"]
+    return [
+        name,
+        *(str(spread(samples)) for samples in taken.values()),
+        f"{medians:.3f}",
+        str(ratios(last, first)),
+    ]
+
+
+def _columns(numbers: Sequence[int], noun: str) -> Sequence[str]:
+    compared = f"{numbers[-1]:,} / {numbers[0]:,}"
+    sizes = [f"{number:,} {noun}" for number in numbers]
+    return ["", *sizes, f"{compared}, medians", f"{compared}, round by round"]
 
 
 def main() -> None:

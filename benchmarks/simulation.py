@@ -16,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import time as machine
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -684,14 +686,15 @@ COLUMNS = (
 
 
 def run(posts: int = POSTS, seed: int = 1) -> Sequence[Table]:
-    """Play every setting."""
-    rows = []
-    for name, setting in settings(posts, seed).items():
-        say(f"playing {setting.posts:,} posts in one minute: {name}")
-        began = machine.perf_counter()
-        seen = Aws(setting, published.read()).play()
-        say(f"{machine.perf_counter() - began:.0f} s for {seen.ended / 60:.0f} virtual minutes")
-        rows.append([name, *_cells(seen)])
+    """Play every setting, as many at a time as there are processors."""
+    played = settings(posts, seed)
+    with ProcessPoolExecutor(min(len(played), os.cpu_count() or 1)) as processes:
+        rows = [
+            [name, *_cells(seen)]
+            for name, seen in zip(
+                played, processes.map(_play, played, played.values()), strict=True
+            )
+        ]
     return [
         Table(
             title=f"{posts:,} posts due in one minute (a model)",
@@ -701,6 +704,15 @@ def run(posts: int = POSTS, seed: int = 1) -> Sequence[Table]:
             rows=rows,
         )
     ]
+
+
+def _play(name: str, setting: Setting) -> Seen:
+    say(f"playing {setting.posts:,} posts in one minute: {name}")
+    began = machine.perf_counter()
+    seen = Aws(setting, published.read()).play()
+    took = machine.perf_counter() - began
+    say(f"{name}: {seen.ended / 60:.0f} virtual minutes in {took:.0f} s")
+    return seen
 
 
 def _cells(seen: Seen) -> Sequence[str]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from benchmarks.capacity import Item, Meter, item_size, read_units, write_units
-from benchmarks.cost import HTTP, Scale, scale
+from benchmarks.cost import HTTP, Scale, costs, scale
 from postbreeze.adapters.aws import AwsClients
 from postbreeze.adapters.clock import SystemClock
 from postbreeze.adapters.dynamodb import keys
@@ -86,10 +86,28 @@ def test_a_cancel_consumes_what_its_rows_are_worth(on: Scale, targets: int) -> N
     ]
 
 
-def test_the_document_says_so() -> None:
-    text = DOCUMENT.read_text(encoding="utf-8")
-    found = re.findall(r"^\| cancel \| (\d+) \| \d+ \| ([\d.]+) \| (\d+) \|", text, re.MULTILINE)
-    assert {int(each): (float(r), int(w)) for each, r, w in found} == CONSUMED
+def documented() -> Mapping[tuple[str, int], tuple[int, float, int]]:
+    """Return the round trips, read and write units that the document tells of each operation."""
+    row = r"^\| ([a-z][^|]*) \| (\d+) \| (\d+) \| ([\d.]+) \| (\d+) \| [\d,]+ / [\d,]+ \|"
+    found = re.findall(row, DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        (name, int(targets)): (int(steps), float(reads), int(writes))
+        for name, targets, steps, reads, writes in found
+    }
+
+
+def test_the_document_says_what_a_cancel_consumes() -> None:
+    told = documented()
+    assert {each: told["cancel", each][1:] for each in CONSUMED} == CONSUMED
+
+
+@pytest.mark.parametrize("targets", [1, 10])
+def test_every_operation_costs_what_the_document_says(targets: int) -> None:
+    weighed = {
+        (each.operation, targets): (len(each.steps), each.reads, each.writes)
+        for each in costs(targets)
+    }
+    assert weighed == {key: told for key, told in documented().items() if key[1] == targets}
 
 
 def test_the_engine_reports_the_same_writes(tmp_path: Path) -> None:
