@@ -276,6 +276,7 @@ class Backlog:
             self._work_off(pool, "PUBLISH_QUEUE_URL", self._publish)
             self._work_off(pool, "FAN_OUT_QUEUE_URL", self._hear)
             self._work_off(pool, "DELIVERY_QUEUE_URL", self._deliver)
+            self._work_off(pool, "LATE_DELIVERY_QUEUE_URL", self._deliver)
 
     def _work_off(
         self, pool: ThreadPoolExecutor, queue: str, work: Callable[[Sequence[Any]], None]
@@ -395,7 +396,7 @@ def test_a_long_outage_is_made_up_for_in_a_few_runs(
     assert first.run().keys() <= {"RepairFailed"}
     assert first.read.total() == UNREADABLE
     # A post that lacks a target is read three times: it may be being written.
-    assert first.sent == {"Query": 5 * 4 + UNREADABLE // 2 * (1 + 3)}
+    assert first.sent == {"Query": 6 * 4 + UNREADABLE // 2 * (1 + 3)}
     twice = sum(backlog.heard.values()) - len(backlog.heard)
     twice += sum(backlog.delivered.values()) - len(backlog.delivered)
     due = EVENTS + DELIVERIES + ARMINGS + MISSED + LATE + CLAIMS

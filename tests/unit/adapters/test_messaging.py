@@ -15,7 +15,7 @@ from botocore.stub import ANY, Stubber
 from postbreeze.adapters.aws import AwsClients
 from postbreeze.adapters.scheduler import FireTarget, SchedulerSchedules
 from postbreeze.adapters.secrets import KEPT_OPEN, MOST_OPEN, KmsSecretBox
-from postbreeze.adapters.sns import SnsEventBus
+from postbreeze.adapters.sns import REPEATS, SnsEventBus
 from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
 from postbreeze.domain.changes import ArmSchedule, PublishTarget
 from postbreeze.domain.errors import SecretUnreadableError, UnavailableError
@@ -207,6 +207,20 @@ def test_messages_that_fail_twice_are_an_outage(
         stub.add_response("send_message_batch", batch_answer("1"))
         with pytest.raises(UnavailableError, match="InternalError"):
             call(clients)
+
+
+def test_what_is_announced_again_is_a_group_which_whatever_is_new_overtakes(
+    clients: AwsClients,
+) -> None:
+    with Stubber(clients.sns()) as stub:
+        entries = [{"Id": each, "Message": ANY, "MessageGroupId": REPEATS} for each in ("0", "1")]
+        stub.add_response(
+            "publish_batch",
+            {"Successful": [], "Failed": []},
+            {"TopicArn": ANY, "PublishBatchRequestEntries": entries},
+        )
+        announce_all(clients)
+        stub.assert_no_pending_responses()
 
 
 def test_one_announcement_of_many_that_fails_is_an_outage(clients: AwsClients) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 LARGEST_BATCH: Final = 10
 
+REPEATS: Final = "repeats"
+"""The message group of what is announced again: the workspace is not known where ids are listed."""
+
 
 class SnsEventBus:
     """A topic whose messages carry only ids: events may be larger than SNS takes.
@@ -45,13 +48,14 @@ class SnsEventBus:
     def announce_all(self, events: Sequence[tuple[str, str]]) -> None:
         """Announce stored events, given as (post id, event id), ten with a call.
 
-        Each is a group of its own: the workspace is not known where only ids are listed.
+        All of them are one message group, so that what is announced anew goes first.
 
         Raises:
             UnavailableError: Some may not have been announced; doing it again is harmless.
         """
         entries: list[PublishBatchRequestEntryTypeDef] = [
-            {"Id": str(number), "Message": _message(*event)} for number, event in enumerate(events)
+            {"Id": str(number), "Message": _message(*event), "MessageGroupId": REPEATS}
+            for number, event in enumerate(events)
         ]
         for start in range(0, len(entries), LARGEST_BATCH):
             with outages():
