@@ -128,8 +128,9 @@ class _Stage:
         is_json = answer["headers"].get("Content-Type") == "application/json"
         return json.loads(answer["body"]) if is_json else None
 
-    def listen(self) -> None:
-        """Turn the camera on."""
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Keep the camera on meanwhile: the clients are everybody's."""
 
         def answered(event_name: str, request: Any, **others: Any) -> Any:
             answer: Any = botocore_stubber(event_name, request, **others)
@@ -147,8 +148,14 @@ class _Stage:
             )
             return answer
 
-        for service in SERVICES:
-            getattr(self.aws.clients, service)().meta.events.register_first("before-send", answered)
+        clients = [getattr(self.aws.clients, service)() for service in SERVICES]
+        for client in clients:
+            client.meta.events.register_first("before-send", answered)
+        try:
+            yield
+        finally:
+            for client in clients:
+                client.meta.events.unregister("before-send", answered)
 
     def a_post(
         self, status: PostStatus, targets: Callable[[Target], Target] = lambda target: target
@@ -184,15 +191,15 @@ def record() -> Recording:
         patch.object(bootstrap, "ThreadPool", _InTurn),
     ):
         stage = _Stage(aws)
-        stage.listen()
-        stage.ask("the first of the minute", "workspaces_api", "GET", "/workspaces")
-        stage.scenes.clear()
-        _posts(stage)
-        _workspaces(stage)
-        _media(stage)
-        _webhooks(stage)
-        _docs(stage)
-        _events(stage)
+        with stage.listening():
+            stage.ask("the first of the minute", "workspaces_api", "GET", "/workspaces")
+            stage.scenes.clear()
+            _posts(stage)
+            _workspaces(stage)
+            _media(stage)
+            _webhooks(stage)
+            _docs(stage)
+            _events(stage)
         return Recording(environ=stage.environ, scenes=stage.scenes)
 
 

@@ -70,7 +70,7 @@ def query_parameters(event: Event) -> dict[str, str]:
 
 def answer(document: object, item: Item, status: int = 200, **headers: str) -> dict[str, Any]:
     """Write an answer, with how the key stands, and log the request."""
-    print(json.dumps({"level": "INFO", "message": "request", "timestamp": now_text()}))  # noqa: T201
+    print(json.dumps({"level": "INFO", "message": "request", "timestamp": now_text()}))
     return {
         "statusCode": status,
         "headers": {
