@@ -13,7 +13,7 @@ import pytest
 
 from local import paths
 
-CEILINGS = {"DependenciesLayer": 6_100_000, "PostbreezeLayer": 281_000}
+CEILINGS = {"DependenciesLayer": 6_100_000, "PostbreezeLayer": 317_000}
 """Some seven in a hundred more than it was; raise one only for something worth its time."""
 
 A_FUNCTION = 1_000
