@@ -271,7 +271,7 @@ def needs(posts: float, costs: Costs, figures: Published) -> Sequence[Need]:
             "publish_target: workers",
             costing.PUBLISH_LAST,
             setting.publish.workers,
-            "MaximumConcurrency of PublishTargetFunction",
+            "the parameter Publications",
         ),
         workers(
             "fan_out_event: workers",

@@ -667,6 +667,7 @@ def settings(posts: int, seed: int) -> Mapping[str, Setting]:
     return {
         "as in template.yaml": usual,
         "… and one workspace has 90 % of them": replace(usual, largest=0.9),
+        "10 publish": raised(10, usual.fan_out.workers, usual.prompt.workers),
         "100 publish": raised(100, usual.fan_out.workers, usual.prompt.workers),
         "500 publish, 100 fan out, 250 deliver": raised(500, 100, 250),
     }

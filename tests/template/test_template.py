@@ -310,20 +310,21 @@ def test_only_the_deliverer_opens_secrets_of_webhooks_and_the_publisher_those_of
     }
 
 
-def test_each_lane_of_deliveries_has_workers_of_its_own() -> None:
+def test_each_queue_has_workers_of_its_own_and_operators_say_how_many() -> None:
     mappings = resources("AWS::Lambda::EventSourceMapping").values()
     workers = {
         mapping["Properties"]["EventSourceArn"]["Fn::GetAtt"][0]: mapping["Properties"][
             "ScalingConfig"
         ]["MaximumConcurrency"]
         for mapping in mappings
-        if mapping["Properties"]["FunctionName"] == {"Ref": "DeliverWebhookFunction"}
     }
     assert workers == {
+        "PublishQueue": {"Ref": "Publications"},
+        "FanOutQueue": 10,
         "DeliveryQueue": {"Ref": "PromptDeliveries"},
         "DeliveryLateQueue": {"Ref": "LateDeliveries"},
     }
-    for parameter in ("PromptDeliveries", "LateDeliveries"):
+    for parameter in ("Publications", "PromptDeliveries", "LateDeliveries"):
         assert source()["Parameters"][parameter]["MinValue"] == 2, "Lambda takes no less"
 
 

@@ -65,7 +65,7 @@ def test_one_with_many_posts_does_not_make_the_others_wait() -> None:
 
 def test_the_setting_is_the_template_s() -> None:
     assert as_deployed(posts=7) == Setting(
-        publish=Queue(workers=10, batch=1, visible_again=720),
+        publish=Queue(workers=50, batch=1, visible_again=720),
         fan_out=Queue(workers=10, batch=5, visible_again=180),
         prompt=Queue(workers=50, batch=1, visible_again=180),
         late=Queue(workers=20, batch=1, visible_again=180),
