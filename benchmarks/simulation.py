@@ -60,6 +60,8 @@ from postbreeze.operations.ports import (
     SecretBox,
     WebhookResponse,
     WebhookStore,
+    Work,
+    WorkQueues,
 )
 from postbreeze.operations.publish import PublishOneTarget
 from postbreeze.operations.reconcile import Reconcile
@@ -206,6 +208,11 @@ class Messages:
         self._waiting = 0
         self._at_once = 0
         self._active_since: float | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many messages can be seen by now, and have not been handed out."""
+        return self._waiting
 
     def send(self, message: Any, group: str, after: float = 0.0) -> None:
         """Send a message, to be seen after so many seconds and the time that a queue takes."""
@@ -449,6 +456,24 @@ class DeliveryMessages:
             self.send(endpoint_id, delivery_id, lane=lane)
 
 
+class Waiting:
+    """What the queues tell of their length."""
+
+    def __init__(self, aws: Aws) -> None:
+        """Ask nothing yet."""
+        self._aws = aws
+
+    def waiting(self, work: Work) -> int:
+        """Return how many messages wait."""
+        match work:
+            case Work.PUBLICATIONS:
+                return self._aws.publish.waiting
+            case Work.EVENTS:
+                return self._aws.fan_out.waiting
+            case Work.DELIVERIES:
+                return sum(each.waiting for each in self._aws.deliveries.values())
+
+
 class Aws:
     """The service on a model of AWS."""
 
@@ -553,6 +578,7 @@ class Aws:
             effects=effects,
             bus=bus,
             delivery_queue=delivery_queue,
+            work_queues=cast("WorkQueues", Slow(self, Waiting(self), {})),
             tell_others=tell_others,
             send_backlog=SendBacklog(webhooks=webhooks, queue=delivery_queue, clock=clock),
             together=together,

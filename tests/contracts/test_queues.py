@@ -8,12 +8,19 @@ from typing import Any
 
 import pytest
 
-from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
+from postbreeze.adapters.sns import SnsEventBus
+from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue, SqsWorkQueues
 from postbreeze.domain.changes import PublishTarget, ResolveTarget
 from postbreeze.domain.webhook import Lane
-from postbreeze.operations.ports import DeliveryQueue
+from postbreeze.operations.ports import DeliveryQueue, Work, WorkQueues
 from tests.support.aws import Aws
-from tests.support.fakes import FakeDeliveryQueue, FakePublishQueue, QueuedDelivery
+from tests.support.fakes import (
+    FakeDeliveryQueue,
+    FakeEventBus,
+    FakePublishQueue,
+    FakeWorkQueues,
+    QueuedDelivery,
+)
 
 RESOLVE = ResolveTarget(
     workspace_id="ws_2", post_id="post_2", target_id="tgt_x", claim_id="claim-1"
@@ -119,6 +126,46 @@ def delivery_queue(aws: Aws, urls: Mapping[Lane, str]) -> DeliveryQueue:
     return SqsDeliveryQueue(
         aws.clients.sqs(), queue_url=urls[Lane.PROMPT], late_queue_url=urls[Lane.LATE]
     )
+
+
+def test_what_waits_is_counted_by_its_kind_and_not_what_is_sent_for_later(aws: Aws | None) -> None:
+    # Given queues, one of which is worked on
+    events = [("post_1", f"evt_{number}") for number in range(4)]
+    if aws is None:
+        bus, publications, deliveries = FakeEventBus(), FakePublishQueue(), FakeDeliveryQueue()
+        queues: WorkQueues = FakeWorkQueues(bus, publications, deliveries)
+        bus.announce_all(events)
+        publications.send([publish(1), publish(2, delay_seconds=300), RESOLVE])
+        deliveries.send_all([("wh_1", "dlv_1"), ("wh_1", "dlv_2")])
+        deliveries.send("wh_1", "dlv_3", lane=Lane.LATE)
+        deliveries.send("wh_1", "dlv_4", delay_seconds=300, lane=Lane.LATE)
+    else:
+        sqs = aws.clients.sqs()
+        fan_out, publish_url = aws.queue(), aws.queue()
+        urls = {each: aws.queue() for each in Lane}
+        queues = SqsWorkQueues(
+            sqs,
+            queue_urls={
+                Work.EVENTS: [fan_out],
+                Work.PUBLICATIONS: [publish_url],
+                Work.DELIVERIES: list(urls.values()),
+            },
+        )
+        SnsEventBus(aws.clients.sns(), topic_arn=aws.topic_to(fan_out)).announce_all(events)
+        SqsPublishQueue(sqs, queue_url=publish_url).send(
+            [publish(1), publish(2, delay_seconds=300), RESOLVE]
+        )
+        lanes = delivery_queue(aws, urls)
+        lanes.send_all([("wh_1", "dlv_1"), ("wh_1", "dlv_2")])
+        lanes.send("wh_1", "dlv_3", lane=Lane.LATE)
+        lanes.send("wh_1", "dlv_4", delay_seconds=300, lane=Lane.LATE)
+        sqs.receive_message(QueueUrl=fan_out, MaxNumberOfMessages=1, VisibilityTimeout=60)
+    # When / Then
+    assert {work: queues.waiting(work) for work in Work} == {
+        Work.EVENTS: 4,
+        Work.PUBLICATIONS: 2,
+        Work.DELIVERIES: 3,
+    }
 
 
 @pytest.mark.parametrize("place", ["moto", "engine"])

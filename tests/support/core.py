@@ -70,6 +70,7 @@ from postbreeze.operations.ports import (
     WebhookSender,
     WebhookSendError,
     WebhookStore,
+    WorkQueues,
 )
 from postbreeze.operations.publish import PublishOneTarget
 from postbreeze.operations.read import ReadPost
@@ -349,6 +350,7 @@ class Core:
         bus = cast("EventBus", Tapped(self, "bus", self.bus))
         publish_queue = cast("PublishQueue", Tapped(self, "publish_queue", self.publish_queue))
         delivery_queue = cast("DeliveryQueue", Tapped(self, "delivery_queue", self.delivery_queue))
+        work_queues = cast("WorkQueues", Tapped(self, "work_queues", self.world.work_queues))
         sender = cast("WebhookSender", Tapped(self, "sender", self.sender))
         secrets = cast("SecretBox", Tapped(self, "secrets", self.secrets))
         platforms: Mapping[Platform, PlatformClient] = dict.fromkeys(Platform, self.watched)
@@ -486,6 +488,7 @@ class Core:
             effects=self.effects,
             bus=bus,
             delivery_queue=delivery_queue,
+            work_queues=work_queues,
             tell_others=self.tell_others,
             send_backlog=SendBacklog(webhooks=webhooks, queue=delivery_queue, clock=self.clock),
             together=self.world.together,

@@ -61,6 +61,7 @@ from postbreeze.operations.ports import (
     Place,
     Quota,
     StoredAnswer,
+    Work,
 )
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
@@ -983,6 +984,31 @@ class FakeDeliveryQueue(Counting):
         )
 
 
+class FakeWorkQueues(Counting):
+    """Counts what nobody has taken off the queues yet."""
+
+    def __init__(
+        self,
+        bus: FakeEventBus,
+        publish_queue: FakePublishQueue,
+        delivery_queue: FakeDeliveryQueue,
+    ) -> None:
+        super().__init__()
+        self._waiting: Mapping[Work, Callable[[], int]] = {
+            Work.EVENTS: lambda: len(bus.announced),
+            Work.PUBLICATIONS: lambda: sum(not _delay(each) for each in publish_queue.sent),
+            Work.DELIVERIES: lambda: sum(not each.delay_seconds for each in delivery_queue.sent),
+        }
+
+    @counted
+    def waiting(self, work: Work) -> int:
+        return self._waiting[work]()
+
+
+def _delay(message: PublishTarget | ResolveTarget) -> int:
+    return message.delay_seconds if isinstance(message, PublishTarget) else 0
+
+
 class FakeSecretBox(Counting):
     """Seals by turning bytes around beside a digest of key and context: wrong ones are noticed."""
 
@@ -1024,6 +1050,7 @@ class World:
     bus: FakeEventBus = field(default_factory=FakeEventBus)
     publish_queue: FakePublishQueue = field(default_factory=FakePublishQueue)
     delivery_queue: FakeDeliveryQueue = field(default_factory=FakeDeliveryQueue)
+    work_queues: FakeWorkQueues = field(init=False)
     secrets: FakeSecretBox = field(default_factory=FakeSecretBox)
     assets: FakeAssetStore = field(default_factory=FakeAssetStore)
     storage: FakeStorage = field(init=False)
@@ -1033,6 +1060,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.workspaces = FakeWorkspaces(self.clock)
+        self.work_queues = FakeWorkQueues(self.bus, self.publish_queue, self.delivery_queue)
         self.storage = FakeStorage(self.clock)
         self.posts = FakePostStore(self.workspaces, self.clock, self.assets)
         self.disconnections = FakeDisconnections(self.workspaces, self.posts)

@@ -85,6 +85,7 @@ SERVICES: Mapping[str, str] = {
     "bus": "SNS",
     "publish_queue": "SQS",
     "delivery_queue": "SQS",
+    "work_queues": "SQS",
     "secrets": "KMS",
     "storage": "S3",
     "platform": "the platform",

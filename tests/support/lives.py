@@ -1273,6 +1273,14 @@ def reconciling() -> Life:
 
 
 @of("reconcile", By.CLOCK)
+def reconciling_what_may_only_wait() -> Life:
+    """The same, where so much is overdue that the queues are asked how long they are."""
+    core = reconciling().core
+    core.reconcile = replace(core.reconcile, sent_anyway=0)
+    return Life(core=core, act=core.reconcile)
+
+
+@of("reconcile", By.CLOCK)
 def completing_an_arming() -> Life:
     core = Core()
     core.created_unarmed()

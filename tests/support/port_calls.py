@@ -31,6 +31,7 @@ TAPPED: Mapping[str, str] = {
     "EventBus": "bus",
     "PublishQueue": "publish_queue",
     "DeliveryQueue": "delivery_queue",
+    "WorkQueues": "work_queues",
     "WebhookSender": "sender",
     "SecretBox": "secrets",
     "AssetStore": "assets",

@@ -25,7 +25,8 @@ STATEFUL = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::S3::Bucket"}
 # A wildcard that stands for the names below one parent which are only made while it runs.
 CHILDREN = (":log-stream:*", ":schedule/${ScheduleGroup}/post_*", "/uploads/*")
 
-READ_QUEUE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+LOOK = "sqs:GetQueueAttributes"
+READ_QUEUE = {"sqs:ReceiveMessage", "sqs:DeleteMessage", LOOK}
 OWN_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 QUERY, GET, PUT = "dynamodb:Query", "dynamodb:GetItem", "dynamodb:PutItem"
 BATCH_GET, CHECK = "dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"
@@ -128,9 +129,10 @@ GRANTS: dict[str, dict[str, set[str]]] = {
         "schedules": {ARM, DISARM},
         "ScheduleRole": {"iam:PassRole"},
         "EventsTopic": {PUBLISH},
-        "PublishQueue": {SEND},
-        "DeliveryQueue": {SEND},
-        "DeliveryLateQueue": {SEND},
+        "FanOutQueue": {LOOK},
+        "PublishQueue": {SEND, LOOK},
+        "DeliveryQueue": {SEND, LOOK},
+        "DeliveryLateQueue": {SEND, LOOK},
     },
 }
 
@@ -194,6 +196,7 @@ VARIABLES: dict[str, set[str]] = {
         "POSTS_TABLE",
         "WEBHOOKS_TABLE",
         "EVENTS_TOPIC_ARN",
+        "FAN_OUT_QUEUE_URL",
         "PUBLISH_QUEUE_URL",
         "DELIVERY_QUEUE_URL",
         "LATE_DELIVERY_QUEUE_URL",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from postbreeze.adapters.scheduler import SchedulerSchedules
     from postbreeze.adapters.secrets import KmsSecretBox
     from postbreeze.adapters.sns import SnsEventBus
-    from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue
+    from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue, SqsWorkQueues
     from postbreeze.adapters.storage import S3Storage
     from postbreeze.domain.post import Platform
     from postbreeze.http.edge import Edge
@@ -404,6 +404,7 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
         effects=effects,
         bus=bus,
         delivery_queue=queue,
+        work_queues=parts.work_queues(settings),
         tell_others=TellOthers(webhooks=webhooks, queue=queue, clock=parts.clock),
         send_backlog=SendBacklog(webhooks=webhooks, queue=queue, clock=parts.clock),
         together=ThreadPool(),
@@ -616,6 +617,19 @@ class _Parts(_Edges):
         from postbreeze.adapters.sqs import SqsDeliveryQueue
 
         return SqsDeliveryQueue(self.aws.sqs(), queue_url=queue_url, late_queue_url=late_queue_url)
+
+    def work_queues(self, settings: env.ReconcileSettings) -> SqsWorkQueues:
+        from postbreeze.adapters.sqs import SqsWorkQueues
+        from postbreeze.operations.ports import Work
+
+        return SqsWorkQueues(
+            self.aws.sqs(),
+            queue_urls={
+                Work.PUBLICATIONS: [settings.publish_queue_url],
+                Work.EVENTS: [settings.fan_out_queue_url],
+                Work.DELIVERIES: [settings.delivery_queue_url, settings.late_delivery_queue_url],
+            },
+        )
 
     def secret_box(self, key_arn: str) -> KmsSecretBox:
         from postbreeze.adapters.secrets import KmsSecretBox

@@ -127,6 +127,7 @@ class ReconcileSettings(Settings):
 
     webhooks_table: str
     events_topic_arn: str
+    fan_out_queue_url: str
     publish_queue_url: str
     delivery_queue_url: str
     late_delivery_queue_url: str

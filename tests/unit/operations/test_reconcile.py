@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from postbreeze.domain import disconnection, lifecycle, webhook
+from postbreeze.domain.changes import PublishTarget
 from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
 from postbreeze.domain.events import EventType
 from postbreeze.domain.post import PostStatus
@@ -458,6 +459,168 @@ def test_messages_go_in_batches(core: Core) -> None:
     assert [len(each) for each in noted if isinstance(each, Sequence)] == [BATCH, BATCH, 1]
     assert core.telemetry.counts["EventAnnouncedAgain"] == len(waiting)
     assert left_over(core) == []
+
+
+# When queues are long
+
+
+MANY = 6 * BATCH
+"""How many things are overdue in these tests, of which one batch is always sent again."""
+
+
+@pytest.fixture
+def busy(core: Core) -> Core:
+    core.reconcile = replace(core.reconcile, sent_anyway=BATCH)
+    return core
+
+
+def due_deliveries(core: Core, count: int) -> list[tuple[str, str]]:
+    """Have so many deliveries be due, longest waiting first."""
+    waiting = [(ENDPOINT, f"dlv_{number:04}") for number in range(count)]
+    core.webhooks.due_deliveries = lambda now, limit: waiting[:limit]  # type: ignore[method-assign]  # as many as wanted
+    return waiting
+
+
+def stalled_posts(core: Core, count: int) -> list[str]:
+    """Have the messages of so many posts be overdue."""
+    posts = [core.created(1).id for _ in range(count)]
+    core.drain_messages()
+    core.advance(AN_HOUR)
+    core.fire_due()
+    core.publish_queue.sent.clear()
+    core.advance(lifecycle.LEASE)
+    return posts
+
+
+@pytest.mark.parametrize(
+    ("in_the_queue", "again"),
+    [(0, MANY), (2 * BATCH, 4 * BATCH), (MANY - 1, BATCH), (MANY, BATCH), (1_000, BATCH)],
+)
+def test_no_more_events_are_announced_again_than_the_queue_lacks_and_some_anyway(
+    busy: Core, in_the_queue: int, again: int
+) -> None:
+    # Given
+    waiting = pending_events(busy, MANY)
+    busy.bus.announced = [("post_x", "evt_x")] * in_the_queue
+    # When / Then
+    assert busy.reconcile() == {"EventAnnouncedAgain": again}
+    sent = busy.bus.announced[in_the_queue:]
+    assert len(set(sent)) == again
+    assert set(sent) <= set(waiting)
+    # And what is held back is told of
+    assert busy.telemetry.counts["RepeatsHeldBack"] == MANY - again
+    said = [each.fields for each in busy.telemetry.notes if each.message == "messages wait"]
+    assert [(each["due"], each["waiting"], each["again"]) for each in said] == (
+        [(MANY, in_the_queue, again)] if again < MANY else []
+    )
+
+
+def test_what_is_lost_while_a_queue_stays_long_is_found_by_one_of_some_runs(busy: Core) -> None:
+    # Given
+    waiting = pending_events(busy, MANY)
+    told: set[tuple[str, str]] = set()
+    # When
+    for _ in range(20):
+        busy.bus.announced = [("post_x", "evt_x")] * MANY
+        busy.reconcile()
+        told.update(busy.bus.announced[MANY:])
+        busy.clock.advance(A_MINUTE)
+    # Then
+    assert told == set(waiting)
+
+
+@pytest.mark.parametrize("lane", Lane)
+def test_deliveries_may_wait_in_either_lane(busy: Core, lane: Lane) -> None:
+    # Given
+    due_deliveries(busy, MANY)
+    busy.delivery_queue.send_all([(ENDPOINT, "dlv_x")] * MANY, lane=lane)
+    # When / Then
+    assert busy.reconcile() == {"DeliverySentAgain": BATCH}
+
+
+def test_few_are_sent_again_without_a_question(busy: Core) -> None:
+    # Given no more than are sent anyway
+    pending_events(busy, BATCH)
+    calls = busy.recorded()
+    # When / Then
+    assert busy.reconcile() == {"EventAnnouncedAgain": BATCH}
+    assert "work_queues.waiting" not in calls
+
+
+def test_where_a_queue_does_not_tell_only_some_are_sent_again(busy: Core) -> None:
+    # Given
+    pending_events(busy, MANY)
+    busy.fails("work_queues.waiting", UnavailableError("GetQueueAttributes: throttled"))
+    # When / Then
+    assert busy.reconcile() == {"EventAnnouncedAgain": BATCH, "RepairFailed": 1}
+
+
+def test_publications_that_only_wait_are_not_sent_again(busy: Core) -> None:
+    # Given
+    posts = stalled_posts(busy, 2 * BATCH)
+    message = lifecycle.stalled(busy.post(posts[0]), now=busy.clock.now())
+    busy.publish_queue.send(message * 2 * BATCH)
+    # When / Then
+    assert busy.reconcile() == {"StalledTargetSent": BATCH}
+    # And where they were lost they are
+    busy.publish_queue.sent.clear()
+    assert busy.reconcile() == {"StalledTargetSent": 2 * BATCH}
+
+
+def test_a_long_queue_keeps_no_timer_that_was_lost_from_being_made_up_for(busy: Core) -> None:
+    # Given posts that were not fired, and a queue as long
+    posts = [busy.created(1) for _ in range(2 * BATCH)]
+    busy.drain_messages()
+    busy.schedules.armed.clear()
+    busy.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
+    busy.publish_queue.send(
+        [
+            PublishTarget(
+                workspace_id=WORKSPACE,
+                post_id=post.id,
+                target_id=post.targets[0].id,
+                workflow_id=f"{post.id}-0",
+            )
+            for post in posts
+        ]
+    )
+    # When / Then
+    assert busy.reconcile() == {"OverduePostStarted": 2 * BATCH}
+
+
+def test_what_waits_for_more_than_an_hour_ends_as_missed_however_long_the_queue(busy: Core) -> None:
+    # Given
+    posts = stalled_posts(busy, 2 * BATCH)
+    message = lifecycle.stalled(busy.post(posts[0]), now=busy.clock.now())
+    busy.publish_queue.send(message * 1_000)
+    busy.advance(lifecycle.MISSED_AFTER)
+    # When
+    busy.reconcile()
+    # Then
+    assert {busy.post(post).status for post in posts} == {PostStatus.FAILED}
+
+
+def test_a_claim_that_ran_out_is_asked_about_when_its_turn_comes(busy: Core) -> None:
+    # Given an attempt that broke off, and a queue in which its question may be already
+    busy.reconcile = replace(busy.reconcile, sent_anyway=0)
+    post = busy.created(1)
+    busy.advance(AN_HOUR)
+    busy.fire_due()
+    busy.drain_messages(publishing=False)
+    busy.platform.publish_accidents.append(Accident.LOST_ANSWER)
+    busy.platform.find_errors.append(PlatformRetriableError("DOWN", "Down."))
+    busy.drain_messages()
+    busy.advance(lifecycle.LEASE + A_SECOND)
+    question = lifecycle.expired(busy.post(post.id), now=busy.clock.now())
+    busy.publish_queue.send(question)
+    # When / Then
+    assert busy.reconcile() == {}
+    # And where it was lost it is asked
+    busy.publish_queue.sent.clear()
+    assert busy.reconcile() == {"ExpiredClaimAsked": 1}
+
+
+# When there is more than one run can do
 
 
 def test_a_run_takes_so_many_and_the_runs_of_some_minutes_take_all(core: Core) -> None:

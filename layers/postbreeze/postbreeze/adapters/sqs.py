@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from postbreeze.adapters.aws import outages
 from postbreeze.domain.changes import PublishTarget, ResolveTarget
 from postbreeze.domain.errors import UnavailableError
 from postbreeze.domain.webhook import Lane
+from postbreeze.operations.ports import Work
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
 LARGEST_BATCH: Final = 10
 LONGEST_DELAY: Final = 900
 _TRIES: Final = 2
+_WAITING: Final[Sequence[QueueAttributeNameType]] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+)
 
 
 class SqsPublishQueue:
@@ -106,6 +112,28 @@ class SqsDeliveryQueue:
         if url is None:
             raise RuntimeError("a delivery goes by the late lane, and its queue is not known")
         return url
+
+
+class SqsWorkQueues:
+    """The queues of all kinds of work, as SQS counts them: a minute late, and not exactly."""
+
+    def __init__(self, client: SQSClient, *, queue_urls: Mapping[Work, Sequence[str]]) -> None:
+        """Call nothing yet."""
+        self._client = client
+        self._queue_urls = queue_urls
+
+    def waiting(self, work: Work) -> int:
+        """Return about how many messages wait, or are being worked on; not those sent for later.
+
+        Raises:
+            UnavailableError: A queue did not tell.
+        """
+        return sum(self._count(url) for url in self._queue_urls[work])
+
+    def _count(self, queue_url: str) -> int:
+        with outages():
+            answer = self._client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=_WAITING)
+        return sum(int(answer["Attributes"][name]) for name in _WAITING)
 
 
 def _send_all(

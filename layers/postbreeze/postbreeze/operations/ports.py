@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from postbreeze.domain.access import ApiKey, Member, Role, Workspace
@@ -542,6 +543,22 @@ class DeliveryQueue(Protocol):
 
     def send_all(self, deliveries: Sequence[tuple[str, str]], *, lane: Lane = Lane.PROMPT) -> None:
         """Send many, given as (endpoint id, delivery id), or raise; again is harmless."""
+        ...
+
+
+class Work(StrEnum):
+    """What queues hold."""
+
+    PUBLICATIONS = "publications"
+    EVENTS = "events"
+    DELIVERIES = "deliveries"
+
+
+class WorkQueues(Protocol):
+    """How much the queues hold."""
+
+    def waiting(self, work: Work) -> int:
+        """Return about how many messages wait, or are being worked on; not those sent for later."""
         ...
 
 

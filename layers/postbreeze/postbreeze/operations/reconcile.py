@@ -2,6 +2,10 @@
 
 Each repair is the same operation that should have happened, and may happen again, even in two runs
 at once. Every one is counted and logged with its reason.
+
+What is overdue may have lost its message, or may only wait for its turn in a queue that is long.
+Sending a second message for all that wait would make the queue longer every minute, so no more are
+sent again than there are fewer messages than overdue things, and some anyway.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ from postbreeze.operations.ports import (
     Telemetry,
     Together,
     WebhookStore,
+    Work,
+    WorkQueues,
 )
 from postbreeze.operations.start import StartPublish
 
@@ -44,6 +50,10 @@ which cannot be repaired never keep the others waiting for ever."""
 
 MOST = 5_000
 """How many of each kind one run takes on, if there is time."""
+
+SENT_ANYWAY = 500
+"""How many messages a run sends again of each kind, however long its queue. So what is lost while a
+queue stays long is found too, by one of some runs, as each begins somewhere else."""
 
 BATCH = 10
 """How many messages go together: as many as SNS and SQS take."""
@@ -86,6 +96,7 @@ class Reconcile:
     effects: Effects
     bus: EventBus
     delivery_queue: DeliveryQueue
+    work_queues: WorkQueues
     disconnections: Disconnections
     finish_disconnect: FinishDisconnect
     tell_others: Callable[[Endpoint], int]
@@ -93,6 +104,7 @@ class Reconcile:
     together: Together
     clock: Clock
     telemetry: Telemetry
+    sent_anyway: int = SENT_ANYWAY
 
     def __call__(self) -> Mapping[str, int]:
         """Repair what is due; return how often each repair was made, and failures.
@@ -101,45 +113,53 @@ class Reconcile:
         """
         now = self.clock.now()
         run = _Run(
-            together=self.together, clock=self.clock, telemetry=self.telemetry, until=now + TIME
+            together=self.together,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            work_queues=self.work_queues,
+            sent_anyway=self.sent_anyway,
+            until=now + TIME,
         )
         # Armings are apart: where the scheduler takes none, posts still have to be started.
         run.sweep(
             lambda: self.posts.pending_events(now - PENDING_AFTER, LISTED),
             self._events,
+            work=Work.EVENTS,
             size=BATCH,
             share=6,
         )
         run.sweep(
             lambda: self.webhooks.due_deliveries(now, LISTED),
             self._deliveries,
+            work=Work.DELIVERIES,
             size=BATCH,
             share=5,
         )
         run.sweep(
             lambda: self.posts.due_posts(now, LISTED),
-            lambda one: self._post(*one),
+            lambda one, again: self._post(*one, again=again),
+            work=Work.PUBLICATIONS,
             share=4,
         )
         run.sweep(
             lambda: self.posts.pending_armings(now, LISTED),
-            lambda one: self._post(*one),
+            lambda one, again: self._post(*one, again=again),
             share=3,
         )
         run.sweep(
             lambda: self.disconnections.due(now, LISTED),
-            lambda one: self._disconnection(*one),
+            lambda one, _: self._disconnection(*one),
             share=2,
         )
         # Last, because nobody waits for it: it is what endpoints have missed.
         run.sweep(
             lambda: self.webhooks.due_endpoints(now, LISTED),
-            lambda one: self._endpoint(*one),
+            lambda one, _: self._endpoint(*one),
             share=1,
         )
         return run.counts
 
-    def _post(self, post_id: str) -> Iterable[str]:
+    def _post(self, post_id: str, *, again: bool) -> Iterable[str]:
         post = self.posts.read(post_id)
         now = self.clock.now()
         if post is None or post.attention_at is None or post.attention_at > now:
@@ -151,18 +171,18 @@ class Reconcile:
             if self.start(post.id, post.workflow_id):
                 yield "OverduePostStarted"
         else:
-            yield from self._publishing(post)
+            yield from self._publishing(post, again=again)
 
-    def _publishing(self, post: Post) -> Iterable[str]:
+    def _publishing(self, post: Post, *, again: bool) -> Iterable[str]:
         now = self.clock.now()
         questions = lifecycle.expired(post, now=now)
-        if questions:
+        if questions and again:
             self.effects.perform_all(questions)
             yield "ExpiredClaimAsked"
         messages = lifecycle.stalled(post, now=now)
-        if messages:
-            # What is too late by now ends here, also where its messages never get that far. A post
-            # that is on the clock again owes a first comment at most, and must not begin yet.
+        # What is too late by now ends here, also where its messages never get that far.
+        if messages and (again or lifecycle.missed(post, now=now)):
+            # One that is on the clock again owes a first comment at most, and must not begin yet.
             workflow_id = post.workflow_id if post.status is PostStatus.PUBLISHING else None
             if workflow_id is None or not self.start(post.id, workflow_id):
                 self.effects.perform_all(messages)
@@ -170,11 +190,15 @@ class Reconcile:
         if self.conclude(post.id):
             yield "PostConcluded"
 
-    def _events(self, events: Sequence[tuple[str, str]]) -> Iterable[str]:
+    def _events(self, events: Sequence[tuple[str, str]], again: bool) -> Iterable[str]:
+        if not again:
+            return []
         self.bus.announce_all(events)
         return ["EventAnnouncedAgain"] * len(events)
 
-    def _deliveries(self, deliveries: Sequence[tuple[str, str]]) -> Iterable[str]:
+    def _deliveries(self, deliveries: Sequence[tuple[str, str]], again: bool) -> Iterable[str]:
+        if not again:
+            return []
         self.delivery_queue.send_all(deliveries, lane=Lane.LATE)
         return ["DeliverySentAgain"] * len(deliveries)
 
@@ -209,20 +233,24 @@ class _Run:
     together: Together
     clock: Clock
     telemetry: Telemetry
+    work_queues: WorkQueues
+    sent_anyway: int
     until: datetime
     counts: Counter[str] = field(default_factory=Counter)
 
     def sweep(
         self,
         listing: Callable[[], Sequence[_Item]],
-        repair: Callable[[Sequence[_Item]], Iterable[str]],
+        repair: Callable[[Sequence[_Item], bool], Iterable[str]],
         *,
         share: int,
         size: int = 1,
+        work: Work | None = None,
     ) -> None:
         """Repair what is due, for as long as there is time and no outage, ``size`` with a call.
 
-        It takes one part of ``share`` of the time that is left, and always begins.
+        It takes one part of ``share`` of the time that is left, and always begins. Where ``work``
+        has a queue, ``repair`` is told whether it may send a message again.
         """
         began = self.clock.now()
         until = began + (self.until - began) / share
@@ -232,23 +260,39 @@ class _Run:
             self._failed("listing", error)
             return
         turn = _turn(due, began)
-        batches = [turn[at : at + size] for at in range(0, len(turn), size)]
+        most = len(turn) if work is None else self._again(work, len(due), len(turn))
+        batches = [(turn[at : at + size], at < most) for at in range(0, len(turn), size)]
         outages = done = 0
         while under_way := batches[done : done + AT_ONCE]:
             if done and (outages >= MOST_OUTAGES or self.clock.now() >= until):
                 break
             done += len(under_way)
-            tried = self.together.run(*(partial(_tried, repair, batch) for batch in under_way))
-            for batch, (made, failure) in zip(under_way, tried, strict=True):
+            tried = self.together.run(*(partial(_tried, repair, *each) for each in under_way))
+            for (batch, _), (made, failure) in zip(under_way, tried, strict=True):
                 for metric, times in Counter(made).items():
                     self._count(metric, times)
                     self.telemetry.note("repaired", repair=metric, items=batch)
                 if failure is not None:
                     self._failed(batch, failure)
                     outages += isinstance(failure, UnavailableError)
-        left = len(due) - sum(map(len, batches[:done]))
+        left = len(due) - sum(len(batch) for batch, _ in batches[:done])
         if left:
             self.telemetry.warn("repairs left for the next run", due=len(due), left=left)
+
+    def _again(self, work: Work, due: int, taken: int) -> int:
+        """Tell for how many of those that are taken on a message may be sent again."""
+        if due <= self.sent_anyway:
+            return taken
+        try:
+            waiting = self.work_queues.waiting(work)
+        except UnavailableError as error:
+            self._failed(work, error)
+            waiting = due
+        most = min(taken, max(self.sent_anyway, due - waiting))
+        if most < taken:
+            self.telemetry.count("RepeatsHeldBack", taken - most)
+            self.telemetry.note("messages wait", work=work, due=due, waiting=waiting, again=most)
+        return most
 
     def _failed(self, items: object, error: Exception) -> None:
         self._count("RepairFailed", 1)
@@ -260,12 +304,14 @@ class _Run:
 
 
 def _tried(
-    repair: Callable[[Sequence[_Item]], Iterable[str]], items: Sequence[_Item]
+    repair: Callable[[Sequence[_Item], bool], Iterable[str]],
+    items: Sequence[_Item],
+    again: bool,
 ) -> tuple[Sequence[str], Exception | None]:
     """Return the repairs that were made, and what stopped them."""
     made: list[str] = []
     try:
-        made.extend(repair(items))
+        made.extend(repair(items, again))
     except Exception as error:  # noqa: BLE001  # a row that cannot be read stops no other
         return made, error
     return made, None

@@ -92,10 +92,9 @@ def start(post: Post, workflow_id: str, *, now: datetime) -> Change | None:
     """
     if post.deleted_at is not None or post.workflow_id != workflow_id or is_too_early(post, now):
         return None
+    if late := missed(post, now=now):
+        return _miss(post, late, now)
     waiting = [target for target in post.targets if target.status is TargetStatus.SCHEDULED]
-    missed = [target.id for target in waiting if is_missed(target, now)]
-    if missed:
-        return _miss(post, missed, now)
     if post.status is PostStatus.SCHEDULED:
         after = replace(post, status=PostStatus.PUBLISHING)
         after = replace(after, attention_at=attention(after, now))
@@ -453,6 +452,15 @@ def expired(post: Post, *, now: datetime) -> tuple[ResolveTarget, ...]:
         and target.claimed_until is not None
         and target.claimed_until < now
     )
+
+
+def missed(post: Post, *, now: datetime) -> list[str]:
+    """Return the ids of targets that wait, and are more than an hour late."""
+    return [
+        target.id
+        for target in post.targets
+        if target.status is TargetStatus.SCHEDULED and is_missed(target, now)
+    ]
 
 
 def stalled(post: Post, *, now: datetime) -> tuple[PublishTarget, ...]:
