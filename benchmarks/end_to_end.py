@@ -59,7 +59,7 @@ WEBHOOKS = 20
 FIRES = 10
 APART_SECONDS = 2
 LISTED = 20
-QUIET_SECONDS = 60.0
+QUIET_SECONDS = 120.0
 
 BARE = "bare function"
 RAW = "raw transaction"
@@ -155,7 +155,7 @@ class Api:
         found: list[float] = []
 
         def has_come() -> bool:
-            for line in _lines(self._receiver_log, start):
+            for line in lines_since(self._receiver_log, start):
                 payload = json.loads(line["body"])["payload"]
                 if payload["post"]["id"] == post:
                     found.append(_milliseconds(payload["occurredAt"], line["at"]))
@@ -181,7 +181,7 @@ class Api:
         records: dict[str, str] = {}
 
         def have_gone_out() -> bool:
-            for line in _lines(self._platform_log, start):
+            for line in lines_since(self._platform_log, start):
                 if line["method"].endswith("createRecord"):
                     records[line["body"]["record"]["text"]] = line["at"]
             return records.keys() >= posts.keys()
@@ -363,7 +363,7 @@ def measure(
                 figure
                 for number, blocks_of in taken.items()
                 for kind in (CANCEL, CREATE, GET, LIST)
-                for figure in _figures(kind, number, blocks_of)
+                for figure in figures_of(kind, number, blocks_of)
             ),
             *(Figure(name=f"{name}, ms", measured=spread(of)) for name, of in followed.items()),
         ],
@@ -400,7 +400,8 @@ def _spent(began: float) -> float:
     return time.monotonic() - began
 
 
-def _figures(kind: str, number: int, blocks: Mapping[str, Sequence[Block]]) -> Iterator[Figure]:
+def figures_of(kind: str, number: int, blocks: Mapping[str, Sequence[Block]]) -> Iterator[Figure]:
+    """Hold a kind of request by so many clients against both floors, block by block."""
     for floor in (BARE, RAW):
         yield Figure(
             name=f"{kind}, {number} at once, ms",
@@ -477,7 +478,7 @@ def _size(log: Path) -> int:
     return log.stat().st_size if log.exists() else 0
 
 
-def _lines(log: Path, start: int) -> Iterator[dict[str, Any]]:
+def lines_since(log: Path, start: int) -> Iterator[dict[str, Any]]:
     """Yield what was logged after a place, the line left out that is being written."""
     if not log.exists():
         return
