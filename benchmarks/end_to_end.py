@@ -384,9 +384,9 @@ def _requests(
 
         requests = {RAW: raw.commit, **api.requests()}
         subjects = {kind: partial(block, kind, request) for kind, request in requests.items()}
+        interleaved(subjects, 1)
         # Backwards, cancels come first: there must be posts by then.
         subjects[CREATE]()
-        interleaved(subjects, 1)
         taken: dict[str, list[Block]] = {kind: [] for kind in subjects}
         began, pairs = time.monotonic(), 0
         while pairs == 0 or (pairs < MOST_PAIRS and _spent(began) * (pairs + 1) / pairs <= seconds):
