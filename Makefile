@@ -17,7 +17,7 @@ THIS_PYTHON = "$$($(PYTHON3) -c 'import sys; print(sys.executable)')"
 SYNC = { [ -x $(1)/bin/python ] || $(UV) venv --quiet --no-project --python $(THIS_PYTHON) $(1); } && \
 	$(UV) pip sync --quiet --require-hashes --python $(1) $(2)
 
-.PHONY: help setup demo up down status test prove mutate test-listing check build bench bench-stack bench-isolation openapi deploy test-platforms lock clean
+.PHONY: help setup demo up down status test prove mutate test-listing check build bench bench-isolation openapi deploy test-platforms lock clean
 
 help: ## show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/' | expand -t 17
@@ -68,11 +68,8 @@ test-platforms: setup ## publish to the reference Bluesky server
 build: setup ## build for AWS, with bytecode
 	@$(BIN)/python -m local.build
 
-bench: setup ## measure cold starts, CPU and memory beside floors; ONLY="cold-start memory" takes some
-	@$(BIN)/python -m benchmarks $(ONLY)
-
-bench-stack: setup ## measure the API of the running local stack
-	@$(BIN)/python -m local.bench
+bench: setup ## measure everything beside floors, in 20 minutes; ONLY="cold-start growth" takes some, BESIDE=FILE compares
+	@$(BIN)/python -m benchmarks $(if $(BESIDE),--beside $(BESIDE)) $(ONLY)
 
 bench-isolation: setup ## measure how much endpoints that hang delay the others, on a stack of its own
 	@$(BIN)/python -m local.bench_isolation $(WITH)

@@ -1,4 +1,8 @@
-"""Measures the parts asked for, and prints a table of each in Markdown."""
+"""Measures the parts asked for, and prints one table of their figures in Markdown.
+
+Tables of each part in full go to a file, and the figures to another, to be compared with those of
+a later run.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +17,81 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import builds, cold_start, import_time, memory, recording, warm_cpu
+from benchmarks import (
+    builds,
+    cold_start,
+    cost,
+    end_to_end,
+    growth,
+    import_time,
+    memory,
+    recording,
+    warm_cpu,
+)
 from benchmarks.cloud import Cloud
-from benchmarks.figures import Table
+from benchmarks.summary import Figure, Outcome, read_figures, summary, write_figures
+from local import paths
 from local.build import AWS_MINOR
 from local.tools import LocalError, say
 
 _DISTRIBUTIONS = ("botocore", "pydantic", "pynamodb", "aws-lambda-powertools")
+_PARTS = ("cold-start", "import-time", "warm-cpu", "memory", "cost", "growth", "end-to-end")
 REPORT = builds.PLACE / "report.md"
+FIGURES = builds.PLACE / "figures.json"
 
 
 def main() -> int:
-    """Print the tables, and keep them in a file."""
+    """Print the one table, and keep everything else in files."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"of {', '.join(_PARTS)}")
-    parts = parser.parse_args().parts or list(_PARTS)
-    if unknown := set(parts) - _PARTS.keys():
+    parser.add_argument(
+        "--beside", type=Path, metavar="FILE", help="the figures of another run, to be compared"
+    )
+    asked = parser.parse_args()
+    parts = asked.parts or _PARTS
+    if unknown := set(parts) - set(_PARTS):
         parser.error(f"no part is called {', '.join(sorted(unknown))}")
+    if asked.beside is not None and not asked.beside.is_file():
+        parser.error(f"there is no file {asked.beside}")
+    # Read before this run's take their place.
+    other = None if asked.beside is None else read_figures(asked.beside)
     began = time.monotonic()
     try:
-        tables = _measured(parts)
+        figures = _measured(parts)
     except LocalError as error:
         sys.exit(f"error: {error}")
-    REPORT.write_text("\n".join(tables), encoding="utf-8")
-    say(f"took {(time.monotonic() - began) / 60:.0f} minutes; also in {REPORT}")
+    write_figures(FIGURES, figures)
+    say(f"took {(time.monotonic() - began) / 60:.1f} minutes; in full in {paths.shown(REPORT)}")
+    sys.stdout.write(summary(figures, other))
     return 0
 
 
-def _measured(parts: Sequence[str]) -> list[str]:
+def _measured(parts: Sequence[str]) -> Sequence[Figure]:
+    """Measure, and write the report as it comes."""
     say("recording one request of every operation")
     recorded = recording.record()
     built = builds.make()
-    written = [f"{_machine(built)}\n"]
-    sys.stdout.write(f"{written[0]}\n")
-    with Cloud().running() as cloud:
-        measures: Mapping[str, Callable[[], Sequence[Table]]] = {
+    figures: list[Figure] = []
+    with Cloud().running() as cloud, REPORT.open("w", encoding="utf-8") as report:
+        report.write(f"{_machine(built)}\n")
+        measures: Mapping[str, Callable[[], Outcome]] = {
             "cold-start": partial(cold_start.measure, built, recorded, cloud),
             "import-time": partial(import_time.measure, built, recorded),
             "warm-cpu": partial(warm_cpu.measure, built, recorded),
             "memory": partial(memory.measure, built, recorded, cloud),
+            "cost": cost.measure,
+            "growth": growth.measure,
+            "end-to-end": end_to_end.measure,
         }
         for part in parts:
+            began = time.monotonic()
             say(f"measuring {part}")
-            for table in measures[part]():
-                written.append(str(table))
-                sys.stdout.write(f"{table}\n")
-                sys.stdout.flush()
-    return written
-
-
-_PARTS = dict.fromkeys(("cold-start", "import-time", "warm-cpu", "memory"))
+            outcome = measures[part]()
+            report.write("".join(f"\n{table}" for table in outcome.tables))
+            report.flush()
+            figures += outcome.figures
+            say(f"{part} took {time.monotonic() - began:.0f} s")
+    return figures
 
 
 def _machine(built: builds.Builds) -> str:

@@ -6,19 +6,23 @@ event (INIT), and until it has answered it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from benchmarks.builds import CLIENTS, Builds
 from benchmarks.cloud import Cloud
 from benchmarks.figures import Table, interleaved, ratios, spread
 from benchmarks.lambda_runtime import ColdStart, cold_start
+from benchmarks.summary import Figure, Outcome, held_against
 from benchmarks.transport import Recording
 
 IN_FULL = "cancel_post"
-MANY_ROUNDS = 25
-FEW_ROUNDS = 7
+MANY_ROUNDS = 20
+FEW_ROUNDS = 5
 """How many samples there are of `cancel_post`, and of each other function."""
+
+MOST = {"boto3": 1.35, "no bytecode": 0.45}
+"""What its INIT may be at most, in proportion to each floor's."""
 
 FIRST_EVENTS = {
     "cancel_post": "cancelPost",
@@ -44,37 +48,47 @@ _ABOUT = (
 )
 
 
-def measure(builds: Builds, recording: Recording, cloud: Cloud) -> Sequence[Table]:
+def measure(builds: Builds, recording: Recording, cloud: Cloud) -> Outcome:
     """Measure every function."""
-    rows = [
-        row
+    taken = {
+        function: samples(builds, recording, cloud, function)
         for function in sorted(builds.functions, key=lambda each: (each != IN_FULL, each))
-        for row in _rows(builds, recording, cloud, function)
-    ]
-    return [
-        Table(
-            title="Cold start",
-            about=_ABOUT.format(
-                rounds=f"{MANY_ROUNDS} rounds for `cancel_post`, {FEW_ROUNDS} for each other."
-            ),
-            columns=(
-                "function",
-                "INIT",
-                "first answer",
-                "CPU",
-                "to boto3 clients",
-                "to botocore clients",
-                "to no bytecode",
-            ),
-            rows=rows,
+    }
+    table = Table(
+        title="Cold start",
+        about=_ABOUT.format(
+            rounds=f"{MANY_ROUNDS} rounds for `cancel_post`, {FEW_ROUNDS} for each other."
+        ),
+        columns=(
+            "function",
+            "INIT",
+            "first answer",
+            "CPU",
+            "to boto3 clients",
+            "to botocore clients",
+            "to no bytecode",
+        ),
+        rows=[row for function, each in taken.items() for row in _rows(function, each)],
+    )
+    return Outcome(
+        tables=[table],
+        figures=[figure for function, each in taken.items() for figure in _figures(function, each)],
+    )
+
+
+def _figures(function: str, taken: Mapping[str, Sequence[ColdStart]]) -> Iterator[Figure]:
+    floors = {"boto3": "boto3 clients", "no bytecode": "no bytecode"}
+    for key in floors if function == IN_FULL else ("boto3",):
+        yield held_against(
+            f"cold start of `{function}`: INIT, ms",
+            [sample.init for sample in taken[function]],
+            floors[key],
+            [sample.init for sample in taken[key]],
+            most=MOST[key] if function == IN_FULL else None,
         )
-    ]
 
 
-def _rows(
-    builds: Builds, recording: Recording, cloud: Cloud, function: str
-) -> list[tuple[str, ...]]:
-    taken = samples(builds, recording, cloud, function)
+def _rows(function: str, taken: Mapping[str, Sequence[ColdStart]]) -> list[tuple[str, ...]]:
     inits = {name: [sample.init for sample in each] for name, each in taken.items()}
     compared = [
         str(ratios(inits[function], inits[floor])) for floor in ("boto3", "botocore", "no bytecode")

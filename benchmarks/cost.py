@@ -21,9 +21,10 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks import published
-from benchmarks.capacity import Meter
-from benchmarks.figures import Table
+from benchmarks.capacity import Item, Meter, item_size, read_units, write_units
+from benchmarks.figures import Table, spread
 from benchmarks.published import Published
+from benchmarks.summary import Figure, Outcome, holds
 from local.engine import REGION
 from postbreeze import bootstrap
 from postbreeze.adapters import webhook_sender
@@ -56,6 +57,9 @@ DELIVER = "deliver a webhook"
 
 Record = Mapping[str, str]
 """A message as SQS hands it to a function."""
+
+Rows = Mapping[tuple[str, str], Item]
+"""Rows as they are stored, by partition key and sort key."""
 
 HTTP, FIRE, MESSAGE = "http", "fire", "message"
 """What starts a function: a client, a schedule, or a queue."""
@@ -256,6 +260,17 @@ class Scale:
         table = self.service.environ["POSTS_TABLE"]
         write_rows(self.reader, table, (row.serialize() for row in rows))
 
+    def stored(self) -> Rows:
+        """Return every row of the tables that a cancel is about."""
+        rows: dict[tuple[str, str], Item] = {}
+        for table in ("POSTS_TABLE", "WORKSPACES_TABLE"):
+            pages = self.reader.get_paginator("scan").paginate(
+                TableName=self.service.environ[table]
+            )
+            for row in (row for page in pages for row in page["Items"]):
+                rows[row["pk"]["S"], row["sk"]["S"]] = row
+        return rows
+
     def publish(self, record: Record) -> None:
         """Have a target published."""
         self.service.publish([record])
@@ -361,20 +376,66 @@ def costs(targets: int) -> Iterator[Cost]:
         yield on.weigh(LIST, targets, HTTP, lambda: service.http("posts_api", "GET", page))[0]
 
 
-def run(numbers: Sequence[int] = TARGETS) -> Sequence[Table]:
+def measure(numbers: Sequence[int] = TARGETS) -> Outcome:
     """Weigh everything, on posts with such numbers of targets."""
     figures = published.read()
-    rows = [_cells(cost, figures) for targets in numbers for cost in costs(targets)]
-    return [
-        Table(
-            title="What an operation costs",
-            about="Counts of requests as the functions make them, capacity computed by DynamoDB's"
-            f" published rules, dollars per million at list prices of {figures.region} without any"
-            " free tier. The credentials of accounts and endpoints are decrypted anew each time.",
-            columns=COLUMNS,
-            rows=rows,
+    table = Table(
+        title="What an operation costs",
+        about="Counts of requests as the functions make them, capacity computed by DynamoDB's"
+        f" published rules, dollars per million at list prices of {figures.region} without any"
+        " free tier. The credentials of accounts and endpoints are decrypted anew each time.",
+        columns=COLUMNS,
+        rows=[_cells(cost, figures) for targets in numbers for cost in costs(targets)],
+    )
+    return Outcome(
+        tables=[table], figures=[each for targets in numbers for each in _of_a_cancel(targets)]
+    )
+
+
+def _of_a_cancel(targets: int) -> Iterator[Figure]:
+    """Hold what a cancel consumes against what its rows are worth."""
+    with scale() as on:
+        later = on.clock.at.replace(year=on.clock.at.year + 1, month=1, day=1)
+        post = on.service.create(later, targets=targets)
+        before = on.stored()
+        cost, _, _ = on.weigh("cancel", targets, HTTP, lambda: on.service.cancel(post))
+        worth = worth_of_a_cancel(post["id"], before, on.stored())
+    for unit, consumed, formula in zip(
+        ("RCU", "WCU"), (cost.reads, cost.writes), worth, strict=True
+    ):
+        yield Figure(
+            name=f"cancel, targets: {targets}, {unit}",
+            measured=spread([consumed]),
+            floor="formula",
+            beside=spread([formula]),
+            ratio=spread([consumed / formula]),
+            wanted=f"= formula: {holds(consumed == formula)}",
         )
-    ]
+
+
+ENTRIES = 6
+"""Entries of indexes that a cancel writes for the post and its event; each target has one more."""
+
+
+def worth_of_a_cancel(post_id: str, before: Rows, after: Rows) -> tuple[float, int]:
+    """Return the read and write units that cancelling a post is worth, by its rows alone.
+
+    Args:
+        post_id: Of the post.
+        before: All rows as they were, with one key and one membership.
+        after: All rows as the cancel has left them.
+    """
+    place = keys.post(post_id)
+    own = [each for each in before if each[0] == place and not each[1].startswith(keys.EVENTS)]
+    events = [each for each in after if each[0] == place and each not in before]
+    [key] = [each for each in after if each[1] == keys.KEY]
+    members = [each for each in after if each[1].startswith(keys.MEMBERS)]
+    reads = read_units(sum(item_size(before[each]) for each in own), consistent=True)
+    in_transaction = sum(
+        write_units(before.get(each), after[each]) for each in (*members, *own, *events)
+    )
+    targets = len(own) - 1
+    return reads, write_units(before[key], after[key]) + 2 * in_transaction + ENTRIES + targets
 
 
 def _cells(cost: Cost, figures: Published) -> Sequence[str]:
@@ -407,7 +468,7 @@ COLUMNS = (
 
 def main() -> None:
     """Weigh and print it."""
-    for table in run():
+    for table in measure().tables:
         print(table)
 
 

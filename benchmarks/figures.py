@@ -19,7 +19,9 @@ class Spread:
     high: float
 
     def __str__(self) -> str:
-        """Write it as tables have it."""
+        """Write it as tables have it; what has no quartiles is one number."""
+        if self.low == self.high:
+            return _rounded(self.median)
         return f"{_rounded(self.median)} ({_rounded(self.low)}–{_rounded(self.high)})"
 
 
@@ -34,6 +36,13 @@ def spread(samples: Sequence[float]) -> Spread:
 def ratios(samples: Sequence[float], floor: Sequence[float]) -> Spread:
     """Compare what was taken in the same rounds, round by round."""
     return spread([sample / least for sample, least in zip(samples, floor, strict=True)])
+
+
+def percentile(samples: Sequence[float], hundredth: int) -> float:
+    """Return what so many in a hundred samples do not exceed."""
+    if len(samples) == 1:
+        return samples[0]
+    return statistics.quantiles(samples, n=100, method="inclusive")[hundredth - 1]
 
 
 def interleaved(

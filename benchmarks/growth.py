@@ -22,6 +22,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.figures import Table, interleaved, ratios, spread
+from benchmarks.summary import Figure, Outcome, held_against
 from local.tools import say
 from postbreeze import bootstrap
 from postbreeze.adapters.clock import SystemClock
@@ -42,6 +43,11 @@ WARM_UP = 4
 LISTED = 20
 REQUESTS = 1_000_000
 """What the key is let through in a minute."""
+MOST = {"cancel": 1.05}
+"""What a request among the most posts may take, in proportion to one among the fewest."""
+
+Samples = Mapping[int, Sequence[float]]
+"""Milliseconds, by the number of posts or targets."""
 
 
 class Place:
@@ -130,12 +136,20 @@ def engine() -> Iterator[Aws]:
         yield aws
 
 
-def run(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Sequence[Table]:
+def measure(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Outcome:
     """Measure growth with posts, and with targets."""
-    return [with_posts(posts, rounds), with_targets(rounds=rounds)]
+    by_posts = with_posts(posts, rounds)
+    by_targets = {"cancel": with_targets(rounds=rounds)}
+    return Outcome(
+        tables=[
+            _table("posts of a workspace", "posts", by_posts, rounds),
+            _table("targets of a post", "targets", by_targets, rounds),
+        ],
+        figures=[_figure(name, taken) for name, taken in by_posts.items()],
+    )
 
 
-def with_posts(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Table:
+def with_posts(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Mapping[str, Samples]:
     """Measure cancel, get and list with so many posts in a workspace."""
     with engine() as aws:
         places, waiting = {}, {}
@@ -152,16 +166,10 @@ def with_posts(posts: Sequence[int] = POSTS, rounds: int = ROUNDS) -> Table:
             "get": {number: partial(place.read, read[number]) for number, place in places.items()},
             f"list {LISTED}": {number: place.list for number, place in places.items()},
         }
-        rows = [_row(name, each, rounds) for name, each in subjects.items()]
-    return Table(
-        title="Growth with the posts of a workspace",
-        about=f"Milliseconds; medians (quartiles) of {rounds} rounds.",
-        columns=_columns(posts, "posts"),
-        rows=rows,
-    )
+        return {name: _taken(name, each, rounds) for name, each in subjects.items()}
 
 
-def with_targets(targets: Sequence[int] = TARGETS, rounds: int = ROUNDS) -> Table:
+def with_targets(targets: Sequence[int] = TARGETS, rounds: int = ROUNDS) -> Samples:
     """Measure cancel with so many targets."""
     with engine() as aws:
         place = Place(aws)
@@ -172,26 +180,44 @@ def with_targets(targets: Sequence[int] = TARGETS, rounds: int = ROUNDS) -> Tabl
         subjects: dict[int, Callable[[], float]] = {
             number: partial(_next_of, place.cancel, posts) for number, posts in waiting.items()
         }
-        row = _row("cancel", subjects, rounds)
-    return Table(
-        title="Growth with the targets of a post",
-        about=f"Milliseconds; medians (quartiles) of {rounds} rounds.",
-        columns=_columns(targets, "targets"),
-        rows=[row],
-    )
+        return _taken("cancel", subjects, rounds)
 
 
 def _next_of(act: Callable[[str], float], posts: Iterator[str]) -> float:
     return act(next(posts))
 
 
-def _row(name: str, subjects: Mapping[int, Callable[[], float]], rounds: int) -> Sequence[str]:
+def _taken(name: str, subjects: Mapping[int, Callable[[], float]], rounds: int) -> Samples:
     say(f"measuring {name}")
     named = {str(number): subject for number, subject in subjects.items()}
-    taken = {
-        number: samples[WARM_UP:]
+    return {
+        int(number): samples[WARM_UP:]
         for number, samples in interleaved(named, WARM_UP + rounds).items()
     }
+
+
+def _figure(name: str, taken: Samples) -> Figure:
+    fewest, most = min(taken), max(taken)
+    return held_against(
+        f"{name} among {most:,} posts, ms",
+        taken[most],
+        f"among {fewest:,}",
+        taken[fewest],
+        most=MOST.get(name),
+    )
+
+
+def _table(what: str, noun: str, taken: Mapping[str, Samples], rounds: int) -> Table:
+    [numbers, *_] = (list(each) for each in taken.values())
+    return Table(
+        title=f"Growth with the {what}",
+        about=f"Milliseconds; medians (quartiles) of {rounds} rounds.",
+        columns=_columns(numbers, noun),
+        rows=[_row(name, each) for name, each in taken.items()],
+    )
+
+
+def _row(name: str, taken: Samples) -> Sequence[str]:
     first, *_, last = taken.values()
     medians = spread(last).median / spread(first).median
     return [
@@ -215,7 +241,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = parser.parse_args()
     posts = [number for number in POSTS if number <= asked.most_posts]
-    for table in run(posts, asked.rounds):
+    for table in measure(posts, asked.rounds).tables:
         print(table)
 
 

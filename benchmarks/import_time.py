@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from benchmarks.builds import Builds
 from benchmarks.figures import Table, interleaved, spread
+from benchmarks.summary import Outcome
 from benchmarks.transport import Recording
 
 ROUNDS = 5
@@ -38,7 +39,7 @@ _ABOUT = (
 )
 
 
-def measure(builds: Builds, recording: Recording) -> Sequence[Table]:
+def measure(builds: Builds, recording: Recording) -> Outcome:
     """Measure every function."""
     taken = interleaved(
         {
@@ -48,21 +49,20 @@ def measure(builds: Builds, recording: Recording) -> Sequence[Table]:
         ROUNDS,
     )
     columns = (*NAMED, OTHERS, WIRING)
-    return [
-        Table(
-            title="Import time by package",
-            about=_ABOUT.format(rounds=ROUNDS),
-            columns=("function", *columns, "in all"),
-            rows=[
-                (
-                    f"`{function}`",
-                    *(_median(each[column] for each in samples) for column in columns),
-                    _median(each.total() for each in samples),
-                )
-                for function, samples in taken.items()
-            ],
-        )
-    ]
+    table = Table(
+        title="Import time by package",
+        about=_ABOUT.format(rounds=ROUNDS),
+        columns=("function", *columns, "in all"),
+        rows=[
+            (
+                f"`{function}`",
+                *(_median(each[column] for each in samples) for column in columns),
+                _median(each.total() for each in samples),
+            )
+            for function, samples in taken.items()
+        ],
+    )
+    return Outcome(tables=[table])
 
 
 def by_package(report: str) -> Counter[str]:

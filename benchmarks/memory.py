@@ -10,6 +10,7 @@ from benchmarks.cloud import Cloud
 from benchmarks.cold_start import FIRST_EVENTS
 from benchmarks.figures import Table, spread
 from benchmarks.lambda_runtime import running
+from benchmarks.summary import Figure, Outcome
 from benchmarks.transport import Recording
 
 PROCESSES = 3
@@ -39,18 +40,30 @@ class _Need:
     cpu: float
 
 
-def measure(builds: Builds, recording: Recording, cloud: Cloud) -> Sequence[Table]:
+def measure(builds: Builds, recording: Recording, cloud: Cloud) -> Outcome:
     """Measure every function."""
-    return [
-        Table(
-            title="Memory",
-            about=_ABOUT.format(
-                processes=PROCESSES, events=EVENTS, sizes=", ".join(f"{size:,}" for size in SIZES)
-            ),
-            columns=("function", "first answer", f"after {EVENTS}", "CPU", "recommended, MB"),
-            rows=[_row(builds, recording, cloud, function) for function in builds.functions],
+    taken = {
+        function: [_process(builds, recording, cloud, function) for _ in range(PROCESSES)]
+        for function in builds.functions
+    }
+    table = Table(
+        title="Memory",
+        about=_ABOUT.format(
+            processes=PROCESSES, events=EVENTS, sizes=", ".join(f"{size:,}" for size in SIZES)
+        ),
+        columns=("function", "first answer", f"after {EVENTS}", "CPU", "recommended, MB"),
+        rows=[_row(function, needs) for function, needs in taken.items()],
+    )
+    figures = [
+        Figure(
+            name=f"memory of `{function}` at most, MiB",
+            measured=spread([need.later / _MIB for need in needs]),
+            floor="recommended, MB",
+            beside=spread([_recommended(function, needs)]),
         )
+        for function, needs in taken.items()
     ]
+    return Outcome(tables=[table], figures=figures)
 
 
 def recommended(peak_bytes: float, cpu: float, *, within: float) -> int:
@@ -67,20 +80,24 @@ def recommended(peak_bytes: float, cpu: float, *, within: float) -> int:
     return SIZES[-1]
 
 
-def _row(builds: Builds, recording: Recording, cloud: Cloud, function: str) -> tuple[str, ...]:
-    taken = [_process(builds, recording, cloud, function) for _ in range(PROCESSES)]
-    first, later, cpu = (
-        spread([getattr(need, name) for need in taken]).median for name in ("first", "later", "cpu")
-    )
-    is_http = function == "cancel_post" or function.endswith("_api")
-    size = recommended(later, cpu, within=HTTP_START if is_http else WORKER_START)
+def _row(function: str, needs: Sequence[_Need]) -> tuple[str, ...]:
     return (
         f"`{function}`",
-        f"{first / _MIB:.0f}",
-        f"{later / _MIB:.0f}",
-        f"{cpu:.0f}",
-        f"{size:,}",
+        f"{_median(needs, 'first') / _MIB:.0f}",
+        f"{_median(needs, 'later') / _MIB:.0f}",
+        f"{_median(needs, 'cpu'):.0f}",
+        f"{_recommended(function, needs):,}",
     )
+
+
+def _recommended(function: str, needs: Sequence[_Need]) -> int:
+    is_http = function == "cancel_post" or function.endswith("_api")
+    within = HTTP_START if is_http else WORKER_START
+    return recommended(_median(needs, "later"), _median(needs, "cpu"), within=within)
+
+
+def _median(needs: Sequence[_Need], name: str) -> float:
+    return spread([getattr(need, name) for need in needs]).median
 
 
 def _process(builds: Builds, recording: Recording, cloud: Cloud, function: str) -> _Need:

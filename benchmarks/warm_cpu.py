@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.builds import PLACE, Builds
 from benchmarks.figures import Table, ratios, spread
+from benchmarks.summary import Figure, Outcome, held_against
 from benchmarks.transport import Recording
 from benchmarks.warm_worker import REQUESTS, ROUNDS
 from local import paths
@@ -23,21 +24,30 @@ _ABOUT = (
 )
 
 
-def measure(builds: Builds, recording: Recording) -> Sequence[Table]:
+MOST = {"cancelPost": 2.0}
+"""What an operation may take at most, in proportion to what is written by hand."""
+
+
+def measure(builds: Builds, recording: Recording) -> Outcome:
     """Measure every operation."""
     samples = _samples(builds, recording)
-    return [
-        Table(
-            title="CPU of warm requests",
-            about=_ABOUT.format(rounds=ROUNDS, requests=REQUESTS),
-            columns=("operation", "calls", "service", "by hand", "ratio"),
-            rows=[
-                _row(scene.name, len(scene.exchanges), samples[scene.name])
-                for scene in recording.scenes
-                if scene.name in samples
-            ],
-        )
-    ]
+    measured = [scene for scene in recording.scenes if scene.name in samples]
+    table = Table(
+        title="CPU of warm requests",
+        about=_ABOUT.format(rounds=ROUNDS, requests=REQUESTS),
+        columns=("operation", "calls", "service", "by hand", "ratio"),
+        rows=[_row(scene.name, len(scene.exchanges), samples[scene.name]) for scene in measured],
+    )
+    return Outcome(
+        tables=[table], figures=[_figure(scene.name, samples[scene.name]) for scene in measured]
+    )
+
+
+def _figure(operation: str, samples: Mapping[str, Sequence[float]]) -> Figure:
+    name, by_hand = f"warm CPU of {operation}, ms", samples.get("by hand")
+    if by_hand is None:
+        return Figure(name=name, measured=spread(samples["service"]))
+    return held_against(name, samples["service"], "by hand", by_hand, most=MOST.get(operation))
 
 
 def _row(name: str, calls: int, samples: Mapping[str, Sequence[float]]) -> tuple[str, ...]:

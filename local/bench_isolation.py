@@ -28,7 +28,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -36,8 +36,8 @@ from typing import Any, Self
 import urllib3
 
 from local import paths
-from local.stack import Stack
-from local.tools import LocalError, free_ports, say, wait_until
+from local.own_stack import own_stack
+from local.tools import LocalError, say, wait_until
 from postbreeze.adapters.clock import SystemRandomness
 from postbreeze.cli.deployment import Deployment, Operator
 from postbreeze.domain import ids
@@ -240,7 +240,8 @@ def main() -> int:
     events = int(options.seconds / options.interval)
     measured: dict[str, list[float]] = defaultdict(list)
     missing = 0
-    with _own_stack(options) as stack, Receivers() as receivers:
+    workers = {"PromptDeliveries": str(options.prompt), "LateDeliveries": str(options.late)}
+    with own_stack("bench-isolation", workers) as stack, Receivers() as receivers:
         bench = Bench(stack, receivers)
         say("starting the functions")
         for hanging in (True, False):
@@ -299,31 +300,6 @@ def _engine() -> str:
     pinned = (paths.ROOT / "requirements" / "ministack.in").read_text(encoding="utf-8")
     found = re.search(r"^ministack==\S+", pinned, re.MULTILINE)
     return found[0] if found else "ministack"
-
-
-@contextmanager
-def _own_stack(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Deploy a stack on free ports in a folder of its own, and take it down afterwards."""
-    api, engine, receiver, sandbox = free_ports(4)
-    folder = paths.LOCAL / "bench-isolation"
-    stack = Stack(
-        api_port=api,
-        engine_port=engine,
-        receiver_port=receiver,
-        platform_port=sandbox,
-        folder=folder,
-        stack_file=folder / "stack.json",
-        receiver_log=folder / "receiver.jsonl",
-        platform_log=folder / "platform.jsonl",
-        parameters={
-            "PromptDeliveries": str(options.prompt),
-            "LateDeliveries": str(options.late),
-        },
-    )
-    try:
-        yield stack.up()
-    finally:
-        stack.down()
 
 
 def _options() -> argparse.Namespace:

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from benchmarks.figures import Spread, Table, interleaved, ratios, spread
+from benchmarks.figures import Spread, Table, interleaved, percentile, ratios, spread
 
 
 def test_a_spread_is_of_the_quartiles() -> None:
@@ -27,6 +27,7 @@ def test_one_sample_is_its_own_spread() -> None:
         ((1.0, 2.0, 3.0), "2 (1–3)"),
         ((0.3456, 0.4567, 0.5678), "0.457 (0.346–0.568)"),
         ((98.76, 123.4, 1234.5), "123 (98.8–1,234)"),
+        ((18.0, 18.0, 18.0), "18"),
     ],
 )
 def test_a_spread_is_shown_with_what_can_be_known(
@@ -34,6 +35,19 @@ def test_a_spread_is_shown_with_what_can_be_known(
 ) -> None:
     low, median, high = figures
     assert str(Spread(low=low, median=median, high=high)) == text
+
+
+@pytest.mark.parametrize(("hundredth", "value"), [(50, 51.0), (95, 96.0), (99, 100.0)])
+def test_a_percentile_is_what_so_many_do_not_exceed(hundredth: int, value: float) -> None:
+    # Given a hundred and one samples in no order
+    samples = [float(number * 37 % 101 + 1) for number in range(101)]
+    # When they are summed up
+    # Then so many in a hundred are not above it
+    assert percentile(samples, hundredth) == value
+
+
+def test_one_sample_is_each_of_its_percentiles() -> None:
+    assert percentile([7.0], 99) == 7.0
 
 
 def test_ratios_are_of_the_same_round() -> None:
