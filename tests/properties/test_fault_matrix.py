@@ -95,7 +95,7 @@ def test_whatever_goes_wrong_twice_the_promises_hold(
     # Given
     chance = random.Random(f"{seed()} {function}")
     single = list(cases_of(function))
-    for _ in range(share(tested=15, proved=2_500)):
+    for _ in range(share(tested=15, proved=1_200)):
         again = (chance.randrange(CALLS_AFTERWARDS), chance.choice(list(Fault)))
         case = replace(chance.choice(single), again=again)
         # When, Then
@@ -104,7 +104,7 @@ def test_whatever_goes_wrong_twice_the_promises_hold(
         except Exception as error:
             error.add_note(f"{case}; seed {seed()}")
             raise
-    count = share(tested=15, proved=2_500)
+    count = share(tested=15, proved=1_200)
     proved(Proved(what=f"{function}: two faults, at random", count=count, unit="cases"))
 
 
