@@ -548,12 +548,25 @@ def test_few_are_sent_again_without_a_question(core: Core, due: int, questions: 
     assert calls.count("work_queues.waiting") == questions
 
 
-def test_where_a_queue_does_not_tell_only_some_are_sent_again(busy: Core) -> None:
-    # Given
+@pytest.mark.parametrize(
+    "error", [UnavailableError("GetQueueAttributes: throttled"), RuntimeError("AccessDenied")]
+)
+def test_where_a_queue_does_not_tell_only_some_are_sent_again_and_all_else_goes_on(
+    busy: Core, error: Exception
+) -> None:
+    # Given a timer that was lost beside it
+    busy.created(1)
+    busy.drain_messages()
+    busy.schedules.armed.clear()
+    busy.advance(AN_HOUR + lifecycle.OVERDUE_AFTER)
     pending_events(busy, MANY)
-    busy.fails("work_queues.waiting", UnavailableError("GetQueueAttributes: throttled"))
+    busy.fails("work_queues.waiting", error)
     # When / Then
-    assert busy.reconcile() == {"EventAnnouncedAgain": BATCH, "RepairFailed": 1}
+    assert busy.reconcile() == {
+        "EventAnnouncedAgain": BATCH,
+        "RepairFailed": 1,
+        "OverduePostStarted": 1,
+    }
 
 
 def test_publications_that_only_wait_are_not_sent_again(busy: Core) -> None:

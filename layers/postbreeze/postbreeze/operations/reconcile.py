@@ -285,7 +285,7 @@ class _Run:
             return taken
         try:
             waiting = self.work_queues.waiting(work)
-        except UnavailableError as error:
+        except Exception as error:  # noqa: BLE001  # a queue that cannot be asked stops no repair
             self._failed(work, error)
             waiting = due
         most = min(taken, max(self.sent_anyway, due - waiting))
