@@ -19,25 +19,9 @@ from typing import Any
 import pytest
 
 from local import paths
-from local.stack import Stack
-from local.tools import free_ports
+from local.own_stack import stack_in
 
 TEST_STACKS = paths.LOCAL / "test"
-
-
-def stack_in(folder: Path) -> Stack:
-    """Return a stack on free ports that keeps everything in `folder`."""
-    api, engine, receiver, platform = free_ports(4)
-    return Stack(
-        api_port=api,
-        engine_port=engine,
-        receiver_port=receiver,
-        platform_port=platform,
-        folder=folder,
-        stack_file=folder / "stack.json",
-        receiver_log=folder / "receiver.jsonl",
-        platform_log=folder / "platform.jsonl",
-    )
 
 
 def clear_leftovers() -> None:

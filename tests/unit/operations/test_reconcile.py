@@ -14,7 +14,7 @@ from postbreeze.domain import disconnection, lifecycle, webhook
 from postbreeze.domain.changes import PublishTarget
 from postbreeze.domain.errors import PlatformRetriableError, UnavailableError
 from postbreeze.domain.events import EventType
-from postbreeze.domain.post import PostStatus
+from postbreeze.domain.post import Post, PostStatus
 from postbreeze.domain.webhook import Backlog, Endpoint, EndpointStatus, Lane
 from postbreeze.operations.reconcile import (
     AT_ONCE,
@@ -99,8 +99,8 @@ def test_an_arming_that_nobody_completed_for_hours_ends_as_missed(core: Core) ->
     core.check()
 
 
-def test_a_claim_that_ran_out_is_asked_about(core: Core) -> None:
-    # Given
+def claim_that_ran_out(core: Core) -> Post:
+    """Have an attempt break off, and return its post when its claim has run out."""
     post = core.created(1)
     core.advance(AN_HOUR)
     core.fire_due()
@@ -109,6 +109,12 @@ def test_a_claim_that_ran_out_is_asked_about(core: Core) -> None:
     core.platform.find_errors.append(PlatformRetriableError("DOWN", "Down."))
     core.drain_messages()
     core.advance(lifecycle.LEASE + A_SECOND)
+    return core.post(post.id)
+
+
+def test_a_claim_that_ran_out_is_asked_about(core: Core) -> None:
+    # Given
+    post = claim_that_ran_out(core)
     # When / Then
     assert core.reconcile() == {"ExpiredClaimAsked": 1}
     core.run_queues()
@@ -617,15 +623,7 @@ def test_what_waits_for_more_than_an_hour_ends_as_missed_however_long_the_queue(
 def test_a_claim_that_ran_out_is_asked_about_when_its_turn_comes(busy: Core) -> None:
     # Given an attempt that broke off, and a queue in which its question may be already
     busy.reconcile = replace(busy.reconcile, sent_anyway=0)
-    post = busy.created(1)
-    busy.advance(AN_HOUR)
-    busy.fire_due()
-    busy.drain_messages(publishing=False)
-    busy.platform.publish_accidents.append(Accident.LOST_ANSWER)
-    busy.platform.find_errors.append(PlatformRetriableError("DOWN", "Down."))
-    busy.drain_messages()
-    busy.advance(lifecycle.LEASE + A_SECOND)
-    question = lifecycle.expired(busy.post(post.id), now=busy.clock.now())
+    question = lifecycle.expired(claim_that_ran_out(busy), now=busy.clock.now())
     busy.publish_queue.send(question)
     # When / Then
     assert busy.reconcile() == {}
