@@ -21,8 +21,17 @@ from postbreeze.settings import (
 
 ROOT = Path(__file__).parents[2]
 
-NEVER = ("boto3", "s3transfer", "aws_xray_sdk", "requests", "moto", "typer", "tzdata")
-"""Asyncio is not here: Powertools' event handler imports it whatever is used of it."""
+NEVER = (
+    "asyncio",
+    "aws_lambda_powertools.event_handler",
+    "aws_xray_sdk",
+    "boto3",
+    "moto",
+    "requests",
+    "s3transfer",
+    "typer",
+    "tzdata",
+)
 
 CEILINGS = {
     "cancel_post": 610,
@@ -41,6 +50,7 @@ CEILINGS = {
 
 NOT_NEEDED = {
     "cancel_post": (
+        "pydantic",
         "postbreeze.adapters.egress",
         "postbreeze.adapters.platforms",
         "postbreeze.adapters.secrets",
@@ -90,11 +100,11 @@ NOT_NEEDED = {
         "postbreeze.operations.create",
         "postbreeze.triggers",
     ),
-    "start_publish": ("pydantic", "asyncio", "postbreeze.http", "postbreeze.adapters.scheduler"),
-    "publish_target": ("pydantic", "asyncio", "postbreeze.http", "postbreeze.adapters.scheduler"),
-    "fan_out_event": ("pydantic", "asyncio", "postbreeze.http", "postbreeze.adapters.egress"),
-    "deliver_webhook": ("pydantic", "asyncio", "postbreeze.http", "postbreeze.adapters.platforms"),
-    "reconcile": ("pydantic", "asyncio", "postbreeze.http", "postbreeze.adapters.egress"),
+    "start_publish": ("pydantic", "postbreeze.http", "postbreeze.adapters.scheduler"),
+    "publish_target": ("pydantic", "postbreeze.http", "postbreeze.adapters.scheduler"),
+    "fan_out_event": ("pydantic", "postbreeze.http", "postbreeze.adapters.egress"),
+    "deliver_webhook": ("pydantic", "postbreeze.http", "postbreeze.adapters.platforms"),
+    "reconcile": ("pydantic", "postbreeze.http", "postbreeze.adapters.egress"),
 }
 
 

@@ -22,8 +22,6 @@ from postbreeze.observability import Observability
 from postbreeze.operations.effects import Effects
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
     from postbreeze.adapters.dynamodb.directory import DynamoDirectory
     from postbreeze.adapters.dynamodb.disconnections import DynamoDisconnections
     from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from postbreeze.domain.post import Platform
     from postbreeze.http.edge import Edge
     from postbreeze.http.limits import Meter
+    from postbreeze.http.routing import Router
     from postbreeze.operations.arm import Arm
     from postbreeze.operations.conclude import Conclude
     from postbreeze.operations.disconnect import FinishDisconnect
@@ -433,7 +432,7 @@ class _Edges:
 
         return Meter()
 
-    def edge(self, *routers: APIGatewayHttpRouter) -> Edge:
+    def edge(self, *routers: Router) -> Edge:
         """Answer with what the directory tells of the keys that it admits."""
         from postbreeze.http.edge import Edge
 

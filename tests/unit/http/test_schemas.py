@@ -10,7 +10,7 @@ import pytest
 from postbreeze.domain import ids
 from postbreeze.domain.errors import AmbiguousTargetsError, ValidationError
 from postbreeze.domain.post import MediaDraft, PostDraft, TargetDraft
-from postbreeze.http.schemas import CancelWish, cancel_wish, post_draft
+from postbreeze.http.schemas import post_draft
 from postbreeze.http.times import is_zone, parse_time
 from tests.support.builders import an_id
 
@@ -329,33 +329,6 @@ def test_zones_are_those_of_the_iana() -> None:
     assert not any(
         map(is_zone, ("", "Mars/Olympus_Mons", "europe/berlin", "localtime", "../etc/passwd"))
     )
-
-
-def test_a_cancel_says_why_and_what() -> None:
-    assert cancel_wish(None) == cancel_wish({}) == CancelWish()
-    assert cancel_wish({"reason": None, "targetIds": None}) == CancelWish()
-    assert cancel_wish({"reason": "x" * 500, "targetIds": [TARGET, TARGET]}) == CancelWish(
-        reason="x" * 500, target_ids=(TARGET,)
-    )
-
-
-@pytest.mark.parametrize(
-    ("document", "path"),
-    [
-        ({"reason": "x" * 501}, "reason"),
-        ({"reason": 5}, "reason"),
-        ({"targetIds": []}, "targetIds"),
-        ({"targetIds": TARGET}, "targetIds"),
-        ({"targetIds": [TARGET, ACCOUNT]}, "targetIds.1"),
-        ({"targetIds": [TARGET] * 51}, "targetIds"),
-        ({"targetIds": [None]}, "targetIds.0"),
-        ({"dryRun": True}, "dryRun"),
-    ],
-)
-def test_a_cancel_that_says_something_else_is_refused(document: dict[str, Any], path: str) -> None:
-    with pytest.raises(ValidationError) as refused:
-        cancel_wish(document)
-    assert [detail.path for detail in refused.value.details] == [path]
 
 
 def test_assets_and_what_is_said_of_them_are_kept_in_order() -> None:

@@ -4,29 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
+from postbreeze.http.cancel_body import cancel_wish
 from postbreeze.http.commands import post_request
 from postbreeze.http.responses import BASE_PATH, success
-from postbreeze.http.schemas import cancel_wish
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.cancel import CancelCommand
 
 CANCEL_PATH = f"{BASE_PATH}/posts/<post_id>/cancel"
 
 
-def router(
-    cancel_post: Callable[[CancelCommand], Answer], authenticator: Authenticator
-) -> APIGatewayHttpRouter:
+def router(cancel_post: Callable[[CancelCommand], Answer], authenticator: Authenticator) -> Router:
     """Build ``POST /posts/{postId}/cancel``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
     @routes.post(CANCEL_PATH)
-    def cancel(post_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def cancel(event: Event, post_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = _command(request, digest, post_id)
         return success(cancel_post(command), is_current=not command.dry_run)

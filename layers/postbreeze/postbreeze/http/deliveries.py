@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.domain.events import EventType
 from postbreeze.domain.webhook import DeliveryStatus
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.responses import BASE_PATH, listing, next_link, success
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.http.schemas import check_no_fields
 from postbreeze.operations.manage_endpoints import ListDeliveries, ManageEndpoints
 from postbreeze.operations.ports import DeliveryFilter
@@ -25,28 +23,28 @@ USUAL_PAGE: Final = 20
 MOST_ON_PAGE: Final = 100
 
 
-def router(manage: ManageEndpoints, authenticator: Authenticator) -> APIGatewayHttpRouter:
+def router(manage: ManageEndpoints, authenticator: Authenticator) -> Router:
     """Build the routes below ``/webhooks/{webhookId}/deliveries``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
     @routes.get(DELIVERIES_PATH)
-    def list_some(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def list_some(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = _list_command(request, digest, endpoint_id)
         page = manage.deliveries(command)
         return listing(page.deliveries, next_link(request.path, request.query, page.cursor))
 
     @routes.get(DELIVERY_PATH)
-    def read(endpoint_id: str, delivery_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def read(event: Event, endpoint_id: str, delivery_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id, delivery_id)
         return success(manage.delivery(digest, endpoint_id, delivery_id), is_current=False)
 
     @routes.post(REDELIVER_PATH)
-    def redeliver(endpoint_id: str, delivery_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def redeliver(event: Event, endpoint_id: str, delivery_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id, delivery_id)
             check_no_fields(requests.json_object(request))

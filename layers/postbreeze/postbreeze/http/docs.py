@@ -12,17 +12,16 @@ import gzip
 import hashlib
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
-import aws_lambda_powertools.event_handler
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+import aws_lambda_powertools
 
 from postbreeze.domain.errors import NotFoundError
 from postbreeze.http import requests
 from postbreeze.http.responses import BASE_PATH, JSON
+from postbreeze.http.routing import Event, Response, Router
 
 DESCRIPTION_PATH = f"{BASE_PATH}/openapi.json"
 PAGE_PATH = f"{BASE_PATH}/docs"
@@ -33,10 +32,17 @@ CONTENT_SECURITY_POLICY = (
     " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+_OF_PAGES = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Referrer-Policy": "no-referrer",
+}
+
 ASSETS = ("swagger-ui.js", "swagger-ui.css", "page.js")
 """What the page refers to."""
 
-_SWAGGER_UI = Path(aws_lambda_powertools.event_handler.__file__).parent / "openapi" / "swagger_ui"
+_SWAGGER_UI = (
+    Path(aws_lambda_powertools.__file__).parent / "event_handler" / "openapi" / "swagger_ui"
+)
 
 _PAGE = """\
 <!doctype html>
@@ -94,30 +100,27 @@ class Document:
         return {False: f'"{digest}"', True: f'"{digest}-gzip"'}
 
 
-def router(description: Callable[[], str]) -> APIGatewayHttpRouter:
+def router(description: Callable[[], str]) -> Router:
     """Build ``GET /openapi.json``, ``GET /docs`` and what that page is made of."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
     described = _text(JSON, description(), 5 * _MINUTE)
     page = _text("text/html; charset=utf-8", _PAGE, 5 * _MINUTE)
     assets = _assets()
 
     @routes.get(DESCRIPTION_PATH)
-    def show_description() -> Response[str]:
-        return _served(requests.from_event(routes.current_event.raw_event), described)
+    def show_description(event: Event) -> Response:
+        return _served(requests.from_event(event), described)
 
     @routes.get(PAGE_PATH)
-    def show_page() -> Response[str]:
-        request = requests.from_event(routes.current_event.raw_event)
-        answer = _served(request, page)
-        answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
-        answer.headers["Referrer-Policy"] = "no-referrer"
-        return answer
+    def show_page(event: Event) -> Response:
+        answer = _served(requests.from_event(event), page)
+        return replace(answer, headers={**answer.headers, **_OF_PAGES})
 
     @routes.get(ASSET_PATH)
-    def show_asset(asset: str) -> Response[str]:
+    def show_asset(event: Event, asset: str) -> Response:
         if asset not in assets:
             raise NotFoundError
-        return _served(requests.from_event(routes.current_event.raw_event), assets[asset])
+        return _served(requests.from_event(event), assets[asset])
 
     return routes
 
@@ -139,7 +142,7 @@ def _text(media_type: str, text: str, seconds: int) -> Document:
     return Document(media_type=media_type, content=text.encode(), seconds=seconds)
 
 
-def _served(request: requests.HttpRequest, document: Document) -> Response[str]:
+def _served(request: requests.HttpRequest, document: Document) -> Response:
     packed = _takes_gzip(request.headers.get("accept-encoding", ""))
     tag = document.tags[packed]
     headers = {
@@ -149,18 +152,16 @@ def _served(request: requests.HttpRequest, document: Document) -> Response[str]:
         "X-Content-Type-Options": "nosniff",
     }
     if _is_known(request.headers.get("if-none-match", ""), tag):
-        return Response(status_code=304, headers=headers, body="")
+        return Response(status=304, headers=headers, body="")
+    headers["Content-Type"] = document.media_type
     if packed:
         headers["Content-Encoding"] = "gzip"
-    answer = Response(
-        status_code=200,
-        content_type=document.media_type,
+    return Response(
+        status=200,
         headers=headers,
         body=base64.b64encode(document.packed).decode() if packed else document.content.decode(),
+        is_base64=packed,
     )
-    # Powertools would do so with bytes, but not with bytes of JSON.
-    answer.base64_encoded = packed
-    return answer
 
 
 def _takes_gzip(accepted: str) -> bool:

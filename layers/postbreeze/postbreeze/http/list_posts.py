@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.domain.post import PostStatus
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.responses import BASE_PATH, listing, next_link
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.operations.list_posts import MOST_POSTS, ListCommand, Page
 
 POSTS_PATH = f"{BASE_PATH}/posts"
@@ -20,15 +18,13 @@ USUAL_LIMIT = 50
 """How many posts a page has unless the request says otherwise."""
 
 
-def router(
-    list_posts: Callable[[ListCommand], Page], authenticator: Authenticator
-) -> APIGatewayHttpRouter:
+def router(list_posts: Callable[[ListCommand], Page], authenticator: Authenticator) -> Router:
     """Build ``GET /posts``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
     @routes.get(POSTS_PATH)
-    def read_page() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def read_page(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = _command(request, digest)
         page = list_posts(command)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.domain.errors import ValidationError
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.media_schemas import edited_alt_text, fetch_command, presign_command
 from postbreeze.http.responses import BASE_PATH, listing, next_link, success
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.media.add import FetchCommand, PresignCommand
 from postbreeze.operations.media.manage import ListCommand, Page
@@ -36,51 +34,51 @@ def router(
     edit_asset: Callable[[str, str, str | None], Answer],
     delete_asset: Callable[[str, str], Answer],
     authenticator: Authenticator,
-) -> APIGatewayHttpRouter:
+) -> Router:
     """Build the routes below ``/media``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
     @routes.post(PRESIGN_PATH)
-    def presign() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def presign(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = presign_command(requests.json_object(request), digest, _workspace_of(request))
         answer = presign_upload(command)
         return success(answer, is_current=False, collection="media", part="mediaAsset")
 
     @routes.post(FROM_URL_PATH)
-    def from_url() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def from_url(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = fetch_command(requests.json_object(request), digest, _workspace_of(request))
         return success(add_from_url(command), is_current=False, collection="media")
 
     @routes.get(LIBRARY_PATH)
-    def list_all() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def list_all(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = _list_command(request, digest)
         page = list_assets(command)
         return listing(page.assets, next_link(LIBRARY_PATH, request.query, page.cursor))
 
     @routes.get(ASSET_PATH)
-    def read(asset_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def read(event: Event, asset_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, asset_id)
         return success(read_asset(digest, asset_id), is_current=False)
 
     @routes.patch(ASSET_PATH)
-    def edit(asset_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def edit(event: Event, asset_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, asset_id)
             alt_text = edited_alt_text(requests.json_object(request))
         return success(edit_asset(digest, asset_id, alt_text), is_current=False)
 
     @routes.delete(ASSET_PATH)
-    def delete(asset_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def delete(event: Event, asset_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, asset_id)
         return success(delete_asset(digest, asset_id), is_current=False)

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.commands import post_request
 from postbreeze.http.posts import POST_PATH
 from postbreeze.http.responses import success
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.http.schemas import check_no_fields, post_draft, schedule_time
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.changing import PostRequest
@@ -39,29 +37,29 @@ class PostChanges:
     approve: Callable[[PostRequest], Answer]
 
 
-def router(changes: PostChanges, authenticator: Authenticator) -> APIGatewayHttpRouter:
+def router(changes: PostChanges, authenticator: Authenticator) -> Router:
     """Build the routes below ``/posts/{postId}``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
-    def bare(post_id: str) -> PostRequest:
+    def bare(event: Event, post_id: str) -> PostRequest:
         """Read a request that says all by its path."""
-        request, digest = arrived(routes.current_event.raw_event)
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted, document = post_request(request, digest, post_id)
             check_no_fields(document)
         return wanted
 
-    def timed(post_id: str, *, again: bool) -> ScheduleCommand:
-        request, digest = arrived(routes.current_event.raw_event)
+    def timed(event: Event, post_id: str, *, again: bool) -> ScheduleCommand:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted, document = post_request(request, digest, post_id)
             return ScheduleCommand(request=wanted, at=schedule_time(document), again=again)
 
     @routes.patch(POST_PATH)
-    def edit(post_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def edit(event: Event, post_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted, document = post_request(request, digest, post_id)
@@ -69,30 +67,30 @@ def router(changes: PostChanges, authenticator: Authenticator) -> APIGatewayHttp
         return success(changes.edit(command))
 
     @routes.delete(POST_PATH)
-    def delete(post_id: str) -> Response[str]:
-        return success(changes.delete(bare(post_id)))
+    def delete(event: Event, post_id: str) -> Response:
+        return success(changes.delete(bare(event, post_id)))
 
     @routes.post(SCHEDULE_PATH)
-    def schedule(post_id: str) -> Response[str]:
-        return success(changes.schedule(timed(post_id, again=False)))
+    def schedule(event: Event, post_id: str) -> Response:
+        return success(changes.schedule(timed(event, post_id, again=False)))
 
     @routes.post(RESCHEDULE_PATH)
-    def reschedule(post_id: str) -> Response[str]:
-        return success(changes.schedule(timed(post_id, again=True)))
+    def reschedule(event: Event, post_id: str) -> Response:
+        return success(changes.schedule(timed(event, post_id, again=True)))
 
     @routes.post(RETRY_PATH)
-    def retry(post_id: str) -> Response[str]:
-        return success(changes.retry(bare(post_id)))
+    def retry(event: Event, post_id: str) -> Response:
+        return success(changes.retry(bare(event, post_id)))
 
     @routes.post(APPROVE_PATH)
-    def approve(post_id: str) -> Response[str]:
-        return success(changes.approve(bare(post_id)))
+    def approve(event: Event, post_id: str) -> Response:
+        return success(changes.approve(bare(event, post_id)))
 
     @routes.post(FIRST_COMMENT_PATH)
-    def retry_first_comment(post_id: str, target_id: str) -> Response[str]:
-        _, digest = arrived(routes.current_event.raw_event)
+    def retry_first_comment(event: Event, post_id: str, target_id: str) -> Response:
+        _, digest = arrived(event)
         with authenticator.reading(digest):
             requests.path_id(ids.TARGET, "targetId", target_id)
-        return success(changes.retry_first_comment(bare(post_id), target_id))
+        return success(changes.retry_first_comment(bare(event, post_id), target_id))
 
     return routes

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.commands import keyed_body
 from postbreeze.http.list_posts import POSTS_PATH
 from postbreeze.http.responses import success
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.http.schemas import post_draft
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.create import CreateCommand
@@ -24,20 +22,20 @@ def router(
     create_post: Callable[[CreateCommand], Answer],
     read_post: Callable[[str, str], Answer],
     authenticator: Authenticator,
-) -> APIGatewayHttpRouter:
+) -> Router:
     """Build ``POST /posts`` and ``GET /posts/{postId}``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
     @routes.post(POSTS_PATH)
-    def create() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def create(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             command = _command(request, digest)
         return success(create_post(command))
 
     @routes.get(POST_PATH)
-    def read(post_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def read(event: Event, post_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             requests.path_id(ids.POST, "postId", post_id)
             requests.check_query(request)

@@ -90,9 +90,7 @@ def path_id(prefix: str, name: str, text: str) -> str:
         ValidationError: It has another form.
     """
     if not ids.is_id(prefix, text):
-        raise ValidationError.of(
-            f"path.{name}", f"must be {prefix}_ and 26 upper-case base-32 characters"
-        )
+        raise ValidationError.of(f"path.{name}", not_an_id(prefix))
     return text
 
 
@@ -135,9 +133,7 @@ def query_id(request: HttpRequest, prefix: str, name: str) -> str | None:
     """
     text = dict(request.query).get(name)
     if text is not None and not ids.is_id(prefix, text):
-        raise ValidationError.of(
-            f"query.{name}", f"must be {prefix}_ and 26 upper-case base-32 characters"
-        )
+        raise ValidationError.of(f"query.{name}", not_an_id(prefix))
     return text
 
 
@@ -249,6 +245,11 @@ def json_object(request: HttpRequest) -> dict[str, Any] | None:
         raise ValidationError.of(_BODY, "must be a JSON object")
     _check_values(document)
     return document
+
+
+def not_an_id(prefix: str) -> str:
+    """Say what is wrong with a text that should be an identifier."""
+    return f"must be {prefix}_ and 26 upper-case base-32 characters"
 
 
 def shown(name: str) -> str:

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-
 from postbreeze.http.problems import envelope, headers_for, problem_for
+from postbreeze.http.routing import Response
 from postbreeze.operations.answers import Answer
 
 JSON = "application/json"
@@ -22,7 +21,7 @@ def success(
     is_current: bool = True,
     collection: str = "posts",
     part: str | None = None,
-) -> Response[str]:
+) -> Response:
     """Write an operation's answer.
 
     Args:
@@ -44,7 +43,7 @@ def success(
 
 def listing(
     documents: Sequence[Mapping[str, Any]], headers: Mapping[str, str] | None = None
-) -> Response[str]:
+) -> Response:
     """Write documents as a bare array."""
     return _response(200, documents, headers or {})
 
@@ -61,7 +60,7 @@ def next_link(path: str, query: Sequence[tuple[str, str]], cursor: str | None) -
     return {"Link": f'<{path}?{following}>; rel="next"'}
 
 
-def failure(error: Exception, request_id: str) -> Response[str]:
+def failure(error: Exception, request_id: str) -> Response:
     """Write the answer to a request that failed."""
     problem = problem_for(error)
     headers = headers_for(problem, error)
@@ -72,12 +71,12 @@ def _response(
     status: int,
     body: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     headers: Mapping[str, str],
-) -> Response[str]:
+) -> Response:
     return Response(
-        status_code=status,
-        content_type=JSON,
+        status=status,
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
         headers={
+            "Content-Type": JSON,
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
             **headers,

@@ -6,7 +6,6 @@ Nothing is coerced and nothing unknown is let through. ``null`` stands for a fie
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,12 +27,12 @@ from postbreeze.domain.errors import AmbiguousTargetsError, Detail, ValidationEr
 from postbreeze.domain.lifecycle import MOST_MEDIA, MOST_TARGETS
 from postbreeze.domain.media import asset_of
 from postbreeze.domain.post import MediaDraft, PostDraft, TargetDraft
-from postbreeze.http.requests import shown
+from postbreeze.http.cancel_body import LONGEST_REASON
+from postbreeze.http.requests import not_an_id, shown
 from postbreeze.http.times import is_zone, parse_time
 
 LONGEST_CAPTION = 10_000
 LONGEST_FIRST_COMMENT = 2_000
-LONGEST_REASON = 500
 LONGEST_ALT_TEXT = 2_000
 LONGEST_URL = 2_048
 
@@ -171,6 +170,8 @@ class Body(BaseModel):
 class CancelBody(Body):
     """What to stop and why; all of it optional."""
 
+    # Only described by this; read by `cancel_body`.
+
     reason: Annotated[str, StringConstraints(max_length=LONGEST_REASON)] | None = None
     target_ids: Annotated[list[TargetId], Field(min_length=1, max_length=MOST_TARGETS)] | None = (
         None
@@ -263,30 +264,6 @@ class NestedPostBody(_PostFields):
     draft_scheduled_at: Time | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CancelWish:
-    """A cancel's body as the operation takes it."""
-
-    reason: str | None = None
-    target_ids: tuple[str, ...] | None = None
-
-
-def cancel_wish(document: Mapping[str, Any] | None) -> CancelWish:
-    """Read the body of a cancel; there need not be one.
-
-    Raises:
-        ValidationError: It is not as it must be.
-    """
-    if document is None:
-        return CancelWish()
-    body = read_body(CancelBody, document)
-    targets = body.target_ids
-    return CancelWish(
-        reason=body.reason,
-        target_ids=None if targets is None else tuple(dict.fromkeys(targets)),
-    )
-
-
 def schedule_time(document: Mapping[str, Any] | None) -> datetime:
     """Read the body that says when to publish.
 
@@ -363,7 +340,7 @@ def _nested(document: Mapping[str, Any]) -> PostDraft:
 def _check_alt_text(body: _PostFields) -> None:
     # Here, as the names of an object that are wrong are not where they stand in its schema's path.
     details = [
-        Detail(f"mediaAltText.{shown(name)}", _not_an_id(ids.MEDIA))
+        Detail(f"mediaAltText.{shown(name)}", not_an_id(ids.MEDIA))
         for name in body.media_alt_text or ()
         if not ids.is_id(ids.MEDIA, name)
     ]
@@ -387,10 +364,6 @@ def read_body(model: type[AnyModel], document: Mapping[str, Any] | None) -> AnyM
         raise ValidationError([_detail(detail) for detail in details]) from None
 
 
-def _not_an_id(prefix: str) -> str:
-    return f"must be {prefix}_ and 26 upper-case base-32 characters"
-
-
 def _detail(error: ErrorDetails) -> Detail:
     path = ".".join(shown(str(part)) for part in error["loc"])
     return Detail(path or "body", _message(error))
@@ -406,7 +379,7 @@ def _message(error: ErrorDetails) -> str:
         case "too_short" | "string_too_short":
             return "must not be empty"
         case "string_pattern_mismatch":
-            return _not_an_id(context["pattern"][1:].partition("_")[0])
+            return not_an_id(context["pattern"][1:].partition("_")[0])
         case kind if kind in _TYPES:
             return f"must be {_TYPES[kind]}"
         case kind if kind in _BOUNDS:

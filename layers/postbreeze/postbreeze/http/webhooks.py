@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.domain.errors import ValidationError
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.responses import BASE_PATH, listing, success
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.http.schemas import check_no_fields
 from postbreeze.http.webhook_schemas import (
     endpoint_changes,
@@ -26,66 +24,66 @@ TEST_PATH = f"{BASE_PATH}/webhooks/<endpoint_id>/test"
 RECOVER_PATH = f"{BASE_PATH}/webhooks/<endpoint_id>/recover"
 
 
-def router(manage: ManageEndpoints, authenticator: Authenticator) -> APIGatewayHttpRouter:
+def router(manage: ManageEndpoints, authenticator: Authenticator) -> Router:
     """Build the routes below ``/webhooks``, those of deliveries aside."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
     @routes.post(ENDPOINTS_PATH)
-    def create() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def create(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             requests.check_query(request)
             wanted = new_endpoint(requests.json_object(request))
         return success(manage.create(digest, wanted), is_current=False, collection="webhooks")
 
     @routes.get(ENDPOINTS_PATH)
-    def list_all() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def list_all(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             workspace_id = _workspace_of(request)
         return listing(manage.all(digest, workspace_id))
 
     @routes.get(ENDPOINT_PATH)
-    def read(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def read(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id)
         return success(manage.read(digest, endpoint_id), is_current=False)
 
     @routes.patch(ENDPOINT_PATH)
-    def edit(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def edit(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id)
             wanted = endpoint_changes(requests.json_object(request))
         return success(manage.update(digest, endpoint_id, wanted), is_current=False)
 
     @routes.delete(ENDPOINT_PATH)
-    def remove(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def remove(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id)
         return success(manage.remove(digest, endpoint_id), is_current=False)
 
     @routes.post(ROTATE_PATH)
-    def rotate_secret(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def rotate_secret(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id)
             overlap = secret_overlap(requests.json_object(request))
         return success(manage.rotate_secret(digest, endpoint_id, overlap), is_current=False)
 
     @routes.post(TEST_PATH)
-    def test(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def test(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id)
             check_no_fields(requests.json_object(request))
         return success(manage.test(digest, endpoint_id), is_current=False)
 
     @routes.post(RECOVER_PATH)
-    def recover(endpoint_id: str) -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def recover(event: Event, endpoint_id: str) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             _check_path(request, endpoint_id)
             since = recovery_start(requests.json_object(request))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from aws_lambda_powertools.event_handler.api_gateway import Response
-from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-
 from postbreeze.domain import ids
 from postbreeze.http import requests
 from postbreeze.http.auth import Authenticator, arrived
 from postbreeze.http.responses import BASE_PATH, listing, success
+from postbreeze.http.routing import Event, Response, Router
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
 
@@ -25,13 +23,13 @@ def router(
     accounts: ReadAccounts,
     disconnect_account: Callable[[str, str], Answer],
     authenticator: Authenticator,
-) -> APIGatewayHttpRouter:
+) -> Router:
     """Build the routes below ``/workspaces`` and ``/social-accounts``."""
-    routes = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools left it so
+    routes = Router()
 
-    def reading(prefix: str | None = None, name: str = "", text: str = "") -> str:
+    def reading(event: Event, prefix: str | None = None, name: str = "", text: str = "") -> str:
         """Check a request that is all path; return its key's digest."""
-        request, digest = arrived(routes.current_event.raw_event)
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             if prefix is not None:
                 requests.path_id(prefix, name, text)
@@ -39,30 +37,30 @@ def router(
         return digest
 
     @routes.get(WORKSPACES_PATH)
-    def list_workspaces() -> Response[str]:
-        return listing(workspaces.all(reading()))
+    def list_workspaces(event: Event) -> Response:
+        return listing(workspaces.all(reading(event)))
 
     @routes.get(WORKSPACE_PATH)
-    def read_workspace(workspace_id: str) -> Response[str]:
-        digest = reading(ids.WORKSPACE, "workspaceId", workspace_id)
+    def read_workspace(event: Event, workspace_id: str) -> Response:
+        digest = reading(event, ids.WORKSPACE, "workspaceId", workspace_id)
         return success(workspaces.one(digest, workspace_id), is_current=False)
 
     @routes.get(ACCOUNTS_PATH)
-    def list_accounts() -> Response[str]:
-        request, digest = arrived(routes.current_event.raw_event)
+    def list_accounts(event: Event) -> Response:
+        request, digest = arrived(event)
         with authenticator.reading(digest):
             requests.check_query(request, ("workspaceId",))
             workspace_id = requests.query_id(request, ids.WORKSPACE, "workspaceId")
         return listing(accounts.all(digest, workspace_id))
 
     @routes.get(ACCOUNT_PATH)
-    def read_account(account_id: str) -> Response[str]:
-        digest = reading(ids.ACCOUNT, "accountId", account_id)
+    def read_account(event: Event, account_id: str) -> Response:
+        digest = reading(event, ids.ACCOUNT, "accountId", account_id)
         return success(accounts.one(digest, account_id), is_current=False)
 
     @routes.delete(ACCOUNT_PATH)
-    def disconnect(account_id: str) -> Response[str]:
-        digest = reading(ids.ACCOUNT, "accountId", account_id)
+    def disconnect(event: Event, account_id: str) -> Response:
+        digest = reading(event, ids.ACCOUNT, "accountId", account_id)
         return success(disconnect_account(digest, account_id), is_current=False)
 
     return routes
