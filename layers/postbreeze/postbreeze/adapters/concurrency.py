@@ -28,11 +28,16 @@ class ThreadPool:
 
     def run(self, *calls: Callable[[], Any]) -> tuple[Any, ...]:
         """Return all results in order; raises the first error after all have ended."""
-        if len(calls) == 1:
-            return (calls[0](),)
-        futures = self._running.submit(calls)
-        wait(futures)
-        return tuple(future.result() for future in futures)
+        if not calls:
+            return ()
+        # The caller's own thread would only wait, and handing a call over takes time.
+        first, *others = calls
+        futures = self._running.submit(others) if others else []
+        try:
+            result = first()
+        finally:
+            wait(futures)
+        return (result, *(future.result() for future in futures))
 
     def attempt(self, *calls: Callable[[], None], seconds: float) -> Sequence[Exception | None]:
         """Return each call's error or None within that time; a late one is a ``TimeoutError``.
