@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from postbreeze.adapters.dynamodb import keys
-from postbreeze.adapters.dynamodb.items import AssetRow
+from postbreeze.adapters.dynamodb.items.media import AssetRow
 from postbreeze.adapters.dynamodb.media import DynamoAssetStore
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.table import Database
