@@ -15,7 +15,6 @@ from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.index import longest_waiting
 from postbreeze.adapters.dynamodb.items.access import MemberRow, UsageRow
 from postbreeze.adapters.dynamodb.items.common import Row, value_of
-from postbreeze.adapters.dynamodb.items.media import AssetRow, asset_post_row
 from postbreeze.adapters.dynamodb.items.posts import (
     AnswerRow,
     EventRow,
@@ -39,8 +38,7 @@ from postbreeze.domain.changes import Change
 from postbreeze.domain.errors import LostRaceError, PlanLimitError, UnavailableError
 from postbreeze.domain.events import Event
 from postbreeze.domain.listing import REST_BEGINS, UPCOMING_BEGINS
-from postbreeze.domain.media import AssetStatus, needed_assets
-from postbreeze.domain.post import Part, Post, PostStatus, Spot, Target
+from postbreeze.domain.post import Part, Post, PostStatus, Spot, Target, needed_assets
 from postbreeze.operations.ports import (
     AccessLostError,
     AnswerExistsError,
@@ -334,13 +332,17 @@ class DynamoPostStore:
             return notes
         if self._media is None:
             raise RuntimeError("a commit needs assets, and its store has no media table")
+        # Late, so that functions whose commits need no asset do not pay for it.
+        from postbreeze.adapters.dynamodb.items.media import (  # noqa: PLC0415
+            asset_post_row,
+            is_ready,
+        )
+
         post = change.after
         for asset_id in needed:
             notes.put(self._media, asset_post_row(asset_id, post.id), None, None)
-            is_ready = (AssetRow.status == AssetStatus.READY) & (
-                AssetRow.workspace_id == post.workspace_id
-            )
-            writes.check(self._media, keys.asset(asset_id), keys.ASSET, is_ready, _Meaning.ASSET)
+            ready = is_ready(post.workspace_id)
+            writes.check(self._media, keys.asset(asset_id), keys.ASSET, ready, _Meaning.ASSET)
         return notes
 
     def _add_guard(self, writes: Writes[_Meaning], guard: MembershipGuard) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pynamodb.attributes import NumberAttribute, UnicodeAttribute
+from pynamodb.expressions.condition import Condition
 
 from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.items.common import (
@@ -52,3 +53,11 @@ def asset_row(asset: Asset) -> AssetRow:
 def asset_post_row(asset_id: str, post_id: str) -> AssetPostRow:
     """Make the row of a post that has needed an asset."""
     return AssetPostRow(keys.asset(asset_id), keys.POSTS + post_id, revision=FIRST_REVISION)
+
+
+def is_ready(workspace_id: str) -> Condition:
+    """Build the condition for an asset that can be shown by posts of a workspace."""
+    ready: Condition = (AssetRow.status == AssetStatus.READY) & (
+        AssetRow.workspace_id == workspace_id
+    )
+    return ready
