@@ -33,7 +33,7 @@ from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.items.common import Row
 from postbreeze.adapters.dynamodb.items.posts import post_row, target_row
 from postbreeze.domain.post import Platform, PostStatus, TargetStatus
-from postbreeze.operations.ports import WebhookResponse
+from postbreeze.operations.webhook_ports import WebhookResponse
 from tests.support.aws import Aws, on_moto
 from tests.support.builders import a_post
 from tests.support.fakes import FakeClock

@@ -55,8 +55,6 @@ from postbreeze.operations.ports import (
     AnswerExistsError,
     AssetLostError,
     DeliveryFilter,
-    DeliveryPage,
-    Destination,
     MembershipGuard,
     MovedPost,
     Place,
@@ -64,6 +62,7 @@ from postbreeze.operations.ports import (
     StoredAnswer,
     Work,
 )
+from postbreeze.operations.webhook_ports import DeliveryPage, Destination
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 """The moment at which every test begins unless it says otherwise."""

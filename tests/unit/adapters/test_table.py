@@ -38,9 +38,9 @@ from postbreeze.operations.ports import (
     AccessLostError,
     AnswerExistsError,
     DeliveryFilter,
-    Destination,
     MembershipGuard,
 )
+from postbreeze.operations.webhook_ports import Destination
 from tests.support.aws import table_layout
 from tests.support.builders import (
     LATER,

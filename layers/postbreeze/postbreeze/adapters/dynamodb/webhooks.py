@@ -33,13 +33,8 @@ from postbreeze.domain import ids
 from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint
-from postbreeze.operations.ports import (
-    AccessLostError,
-    DeliveryFilter,
-    DeliveryPage,
-    Destination,
-    MembershipGuard,
-)
+from postbreeze.operations.ports import AccessLostError, DeliveryFilter, MembershipGuard
+from postbreeze.operations.webhook_ports import DeliveryPage, Destination
 
 MOST_LOOKED_THROUGH: Final = 1000
 """How many rows are looked through for one page of deliveries."""
