@@ -29,10 +29,11 @@ from local.engine import REGION
 from postbreeze import bootstrap
 from postbreeze.adapters import webhook_sender
 from postbreeze.adapters.aws import AwsClients
-from postbreeze.adapters.dynamodb import items, keys
-from postbreeze.adapters.dynamodb.items import Row
+from postbreeze.adapters.dynamodb import keys
+from postbreeze.adapters.dynamodb.items.common import Row
+from postbreeze.adapters.dynamodb.items.posts import post_row, target_row
 from postbreeze.domain.post import Platform, PostStatus, TargetStatus
-from postbreeze.operations.ports import WebhookResponse
+from postbreeze.operations.webhook_ports import WebhookResponse
 from tests.support.aws import Aws, on_moto
 from tests.support.builders import a_post
 from tests.support.fakes import FakeClock
@@ -254,8 +255,8 @@ class Scale:
             for _ in range(posts)
         ]
         rows: Iterator[Row] = chain(
-            map(items.post_row, made),
-            (items.target_row(target) for post in made for target in post.targets),
+            map(post_row, made),
+            (target_row(target) for post in made for target in post.targets),
         )
         table = self.service.environ["POSTS_TABLE"]
         write_rows(self.reader, table, (row.serialize() for row in rows))

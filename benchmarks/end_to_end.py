@@ -37,7 +37,7 @@ from local.own_stack import own_stack
 from local.tools import LocalError, say, wait_until
 from postbreeze.adapters.aws import AwsClients
 from postbreeze.adapters.clock import SystemClock
-from postbreeze.adapters.dynamodb import items
+from postbreeze.adapters.dynamodb.items.posts import post_row, target_row
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.domain import ids, lifecycle
@@ -287,7 +287,7 @@ class RawTransactions:
             change, guard=MembershipGuard(workspace_id=workspace, user_id=owner, roles=roles)
         )
         [body] = sent
-        rows = [items.post_row(post), *map(items.target_row, post.targets)]
+        rows = [post_row(post), *map(target_row, post.targets)]
         return json.dumps([row.serialize() for row in rows]), json.dumps(
             json.loads(body)["TransactItems"]
         )

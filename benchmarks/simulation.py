@@ -52,20 +52,18 @@ from postbreeze.operations.judge import JudgeEndpoint
 from postbreeze.operations.notices import TellOthers
 from postbreeze.operations.platform_port import ExternalPost, PreparedPost, Publication
 from postbreeze.operations.ports import (
-    DeliveryQueue,
     Directory,
     EventBus,
     PostStore,
     PublishQueue,
     SecretBox,
-    WebhookResponse,
-    WebhookStore,
     Work,
     WorkQueues,
 )
 from postbreeze.operations.publish import PublishOneTarget
 from postbreeze.operations.reconcile import Reconcile
 from postbreeze.operations.start import StartPublish
+from postbreeze.operations.webhook_ports import DeliveryQueue, WebhookResponse, WebhookStore
 from tests.support import template
 from tests.support.builders import a_post, added, an_account, an_endpoint, an_id
 from tests.support.fakes import START, FakeRandomness, World

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from postbreeze.adapters.dynamodb import keys
-from postbreeze.adapters.dynamodb.items import AssetRow
+from postbreeze.adapters.dynamodb.items.media import AssetRow
 from postbreeze.adapters.dynamodb.media import DynamoAssetStore
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.domain import ids
 from postbreeze.domain.errors import LostRaceError, UnavailableError
-from postbreeze.domain.media import Asset, AssetStatus, needed_assets
-from postbreeze.domain.post import Post, PostStatus, TargetStatus
+from postbreeze.domain.media import Asset, AssetStatus
+from postbreeze.domain.post import Post, PostStatus, TargetStatus, needed_assets
 from postbreeze.operations.media.ports import AssetStore
 from postbreeze.operations.ports import AssetLostError, PostStore
 from tests.support.aws import Aws

@@ -12,7 +12,8 @@ from postbreeze.adapters.sns import SnsEventBus
 from postbreeze.adapters.sqs import SqsDeliveryQueue, SqsPublishQueue, SqsWorkQueues
 from postbreeze.domain.changes import PublishTarget, ResolveTarget
 from postbreeze.domain.webhook import Lane
-from postbreeze.operations.ports import DeliveryQueue, Work, WorkQueues
+from postbreeze.operations.ports import Work, WorkQueues
+from postbreeze.operations.webhook_ports import DeliveryQueue
 from tests.support.aws import Aws
 from tests.support.fakes import (
     FakeDeliveryQueue,

@@ -32,13 +32,8 @@ from postbreeze.domain.webhook import (
     enabled,
     recovering,
 )
-from postbreeze.operations.ports import (
-    AccessLostError,
-    DeliveryFilter,
-    MembershipGuard,
-    Registry,
-    WebhookStore,
-)
+from postbreeze.operations.ports import AccessLostError, DeliveryFilter, MembershipGuard, Registry
+from postbreeze.operations.webhook_ports import WebhookStore
 from tests.support.aws import Aws
 from tests.support.builders import (
     USER_ID,

@@ -26,7 +26,8 @@ from local.tools import say
 from postbreeze import bootstrap
 from postbreeze.adapters.aws import AwsClients
 from postbreeze.adapters.clock import SystemClock
-from postbreeze.adapters.dynamodb import items
+from postbreeze.adapters.dynamodb.items.posts import event_row, post_row, target_row
+from postbreeze.adapters.dynamodb.items.webhooks import delivery_row
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.adapters.dynamodb.webhooks import DynamoWebhookStore
@@ -207,7 +208,7 @@ class Backlog:
             for n in range(EVENTS)
         ]
         self.known = {(each.post_id, each.id): each for each in events}
-        rows = (items.event_row(each, expires_at=None).serialize() for each in events)
+        rows = (event_row(each, expires_at=None).serialize() for each in events)
         write_rows(self.client, self.posts_table, rows)
         endpoints = [an_id(ids.ENDPOINT) for _ in range(50)]
         deliveries = [
@@ -219,7 +220,7 @@ class Backlog:
             for n in range(DELIVERIES)
         ]
         self.deliveries = {(each.endpoint_id, each.id): each for each in deliveries}
-        rows = (items.delivery_row(each).serialize() for each in deliveries)
+        rows = (delivery_row(each).serialize() for each in deliveries)
         write_rows(self.client, self.environ["WEBHOOKS_TABLE"], rows)
 
     @staticmethod
@@ -259,12 +260,12 @@ class Backlog:
 
     def _post_rows(self, posts: Sequence[Post]) -> Iterator[dict[str, Any]]:
         for post in posts:
-            yield items.post_row(post).serialize()
-            yield from (items.target_row(each).serialize() for each in post.targets)
+            yield post_row(post).serialize()
+            yield from (target_row(each).serialize() for each in post.targets)
 
     def _unreadable_rows(self) -> Iterator[dict[str, Any]]:
         for number, post in enumerate(self.unreadable):
-            row = items.post_row(post).serialize()
+            row = post_row(post).serialize()
             yield row if number % 2 else {**row, "status": {"S": "UNHEARD_OF"}}
 
     # Those who work off the queues

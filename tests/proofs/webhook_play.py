@@ -34,7 +34,8 @@ from postbreeze.domain.errors import PostbreezeError
 from postbreeze.domain.events import Event, EventType
 from postbreeze.domain.post import PostStatus
 from postbreeze.domain.webhook import EndpointStatus, Lane
-from postbreeze.operations.ports import DeliveryFilter, WebhookResponse, WebhookSendError
+from postbreeze.operations.ports import DeliveryFilter
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 from postbreeze.webhooks.envelope import matches
 from tests.support.builders import a_post, added, an_event
 from tests.support.core import A_MINUTE, VISIBLE_AGAIN, WORKSPACE, Core, DiedError, numbered

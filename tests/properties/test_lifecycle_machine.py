@@ -42,7 +42,7 @@ from postbreeze.domain.post import (
     TargetDraft,
     TargetStatus,
 )
-from postbreeze.operations.ports import WebhookSendError
+from postbreeze.operations.webhook_ports import WebhookSendError
 from tests.support.builders import USER_ID, WORKSPACE_ID, an_id
 from tests.support.core import AN_HOUR, Core, numbered
 from tests.support.fakes import START

@@ -57,7 +57,6 @@ from postbreeze.operations.platform_port import (
     Publication,
 )
 from postbreeze.operations.ports import (
-    DeliveryQueue,
     Directory,
     Disconnections,
     EventBus,
@@ -66,10 +65,6 @@ from postbreeze.operations.ports import (
     Randomness,
     Schedules,
     SecretBox,
-    WebhookResponse,
-    WebhookSender,
-    WebhookSendError,
-    WebhookStore,
     WorkQueues,
 )
 from postbreeze.operations.publish import PublishOneTarget
@@ -78,6 +73,13 @@ from postbreeze.operations.reconcile import Reconcile
 from postbreeze.operations.retry import RetryFirstComment, RetryPost
 from postbreeze.operations.schedule import ApprovePost, ScheduleCommand, SchedulePost
 from postbreeze.operations.start import StartPublish
+from postbreeze.operations.webhook_ports import (
+    DeliveryQueue,
+    WebhookResponse,
+    WebhookSender,
+    WebhookSendError,
+    WebhookStore,
+)
 from tests.support.builders import CURSOR_SECRET, PLENTY
 from tests.support.event_schemas import check_event
 from tests.support.fakes import FakeTogether, QueuedDelivery, World

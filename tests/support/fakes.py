@@ -31,7 +31,7 @@ from postbreeze.domain.errors import (
 )
 from postbreeze.domain.events import Event
 from postbreeze.domain.listing import spot_of
-from postbreeze.domain.media import UPLOAD_TIME, Asset, AssetStatus, needed_assets
+from postbreeze.domain.media import UPLOAD_TIME, Asset, AssetStatus
 from postbreeze.domain.post import (
     Post,
     PostStatus,
@@ -39,6 +39,7 @@ from postbreeze.domain.post import (
     Spot,
     Target,
     TargetStatus,
+    needed_assets,
 )
 from postbreeze.domain.rate_limits import Standing, Tally
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, Lane
@@ -54,8 +55,6 @@ from postbreeze.operations.ports import (
     AnswerExistsError,
     AssetLostError,
     DeliveryFilter,
-    DeliveryPage,
-    Destination,
     MembershipGuard,
     MovedPost,
     Place,
@@ -63,6 +62,7 @@ from postbreeze.operations.ports import (
     StoredAnswer,
     Work,
 )
+from postbreeze.operations.webhook_ports import DeliveryPage, Destination
 
 START = datetime(2026, 6, 1, 9, tzinfo=UTC)
 """The moment at which every test begins unless it says otherwise."""

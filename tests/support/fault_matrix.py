@@ -31,7 +31,8 @@ from postbreeze.domain.lifecycle import NOT_COMPLETED, OUTCOME_UNKNOWN
 from postbreeze.domain.post import Post, Target, TargetStatus
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.media.ports import FetchError
-from postbreeze.operations.ports import AnswerExistsError, WebhookResponse, WebhookSendError
+from postbreeze.operations.ports import AnswerExistsError
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 from tests.support.core import A_SECOND, AN_HOUR, Core, DiedError, straight
 from tests.support.lives import SCENARIOS, By, Life, Scenario
 from tests.support.port_calls import COMPUTED, Site, site_of

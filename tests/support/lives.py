@@ -46,13 +46,9 @@ from postbreeze.operations.manage_endpoints import (
     ManageEndpoints,
 )
 from postbreeze.operations.media.ports import FetchedFile
-from postbreeze.operations.ports import (
-    DeliveryFilter,
-    Registry,
-    WebhookResponse,
-    WebhookSendError,
-)
+from postbreeze.operations.ports import DeliveryFilter, Registry
 from postbreeze.operations.publish import ACCOUNT_NOT_ACTIVE
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
 from tests.support.core import (
     A_MINUTE,

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb import keys
+from postbreeze.adapters.dynamodb.items.posts import post_row, target_row
 from postbreeze.domain import ids, lifecycle
 from postbreeze.domain.documents import timestamp
 from postbreeze.domain.post import Post, PostStatus, TargetStatus
@@ -87,7 +88,7 @@ class _Pattern:
             scheduled_at=self._scheduled,
         )
         (target,) = self._post.targets
-        rows = (items.post_row(self._post), items.target_row(target))
+        rows = (post_row(self._post), target_row(target))
         self._text = json.dumps([row.serialize() for row in rows])
 
     def rows(self, post_id: str, apart: timedelta) -> Sequence[dict[str, Any]]:

@@ -16,7 +16,7 @@ from types import FrameType, ModuleType
 from typing import Protocol, cast
 
 from postbreeze import operations
-from postbreeze.operations import platform_port, ports
+from postbreeze.operations import platform_port, ports, webhook_ports
 from postbreeze.operations.media import ports as media_ports
 
 FOLDER = Path(operations.__file__).parent
@@ -81,7 +81,7 @@ class Site:
 
 def protocols() -> Mapping[str, Collection[str]]:
     """Return every port there is, with its methods."""
-    modules: tuple[ModuleType, ...] = (ports, media_ports, platform_port)
+    modules: tuple[ModuleType, ...] = (ports, webhook_ports, media_ports, platform_port)
     return {
         name: [each for each in vars(found) if not each.startswith("_")]
         for module in modules

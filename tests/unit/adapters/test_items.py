@@ -8,7 +8,36 @@ from typing import Any
 
 import pytest
 
-from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb import keys
+from postbreeze.adapters.dynamodb.items.access import (
+    AccountRow,
+    KeyRow,
+    MemberRow,
+    WorkspaceRow,
+    key_row,
+)
+from postbreeze.adapters.dynamodb.items.common import Row
+from postbreeze.adapters.dynamodb.items.posts import (
+    AnswerRow,
+    EventRow,
+    MediaAttribute,
+    PostRow,
+    TargetRow,
+    answer_row,
+    event_row,
+    post_of,
+    post_row,
+    target_row,
+)
+from postbreeze.adapters.dynamodb.items.webhooks import (
+    DeliveryRow,
+    EndpointRow,
+    HealthRow,
+    delivery_of,
+    delivery_row,
+    endpoint_of,
+    endpoint_row,
+)
 from postbreeze.domain import lifecycle
 from postbreeze.domain.access import ApiKey, Member, Workspace
 from postbreeze.domain.documents import post_document, timestamp, to_json
@@ -38,20 +67,20 @@ from tests.support.fakes import START
 @pytest.mark.parametrize(
     ("value", "row"),
     [
-        (Post, items.PostRow),
-        (Target, items.TargetRow),
-        (Event, items.EventRow),
-        (StoredAnswer, items.AnswerRow),
-        (Workspace, items.WorkspaceRow),
-        (Member, items.MemberRow),
-        (SocialAccount, items.AccountRow),
-        (ApiKey, items.KeyRow),
-        (Endpoint, items.EndpointRow),
-        (Health, items.HealthRow),
-        (Delivery, items.DeliveryRow),
+        (Post, PostRow),
+        (Target, TargetRow),
+        (Event, EventRow),
+        (StoredAnswer, AnswerRow),
+        (Workspace, WorkspaceRow),
+        (Member, MemberRow),
+        (SocialAccount, AccountRow),
+        (ApiKey, KeyRow),
+        (Endpoint, EndpointRow),
+        (Health, HealthRow),
+        (Delivery, DeliveryRow),
     ],
 )
-def test_every_field_has_its_attribute(value: Any, row: type[items.Row]) -> None:
+def test_every_field_has_its_attribute(value: Any, row: type[Row]) -> None:
     # A field without one would be lost without a word.
     left_out = {"targets"} if value is Post else set()
     assert {field.name for field in fields(value)} - left_out <= row.get_attributes().keys()
@@ -70,7 +99,7 @@ def test_every_field_of_a_medium_is_kept() -> None:
     )
     assert all(getattr(medium, field.name) for field in fields(medium))
     # Then
-    attribute = items.MediaAttribute()
+    attribute = MediaAttribute()
     assert attribute.deserialize(attribute.serialize([medium])) == (medium,)
 
 
@@ -78,8 +107,8 @@ def test_times_and_json_are_texts_that_people_can_read() -> None:
     # Given
     post = a_full_post()
     # When
-    row = items.post_row(post).serialize()
-    target = items.target_row(post.targets[0]).serialize()
+    row = post_row(post).serialize()
+    target = target_row(post.targets[0]).serialize()
     # Then
     assert row["createdAt"] == {"S": "2026-06-01T09:00:00.007Z"}
     assert row["targetIds"] == {"L": [{"S": target.id} for target in post.targets]}
@@ -91,7 +120,7 @@ def test_times_and_json_are_texts_that_people_can_read() -> None:
 
 @pytest.mark.parametrize("attention_at", [None, START])
 def test_a_post_is_in_the_due_index_while_it_wants_attention(attention_at: Any) -> None:
-    row = items.post_row(a_post(attention_at=attention_at)).serialize()
+    row = post_row(a_post(attention_at=attention_at)).serialize()
     assert ("duePartition" in row, "dueAt" in row) == ((attention_at is not None,) * 2)
 
 
@@ -100,7 +129,7 @@ def test_a_post_is_listed_with_its_part_and_its_status(status: PostStatus) -> No
     # Given
     post = a_post(status)
     # When
-    row = items.post_row(post).serialize()
+    row = post_row(post).serialize()
     # Then what is upcoming has one status, and needs no index of its own for it
     is_upcoming = status is PostStatus.SCHEDULED
     part = "UPCOMING" if is_upcoming else "REST"
@@ -113,14 +142,14 @@ def test_a_post_is_listed_with_its_part_and_its_status(status: PostStatus) -> No
 
 
 def test_a_deleted_post_is_in_no_index_that_lists() -> None:
-    row = items.post_row(a_full_post()).serialize()
+    row = post_row(a_full_post()).serialize()
     assert not {"listPartition", "statusPartition", "listKey", "movedPartition"} & row.keys()
 
 
 def test_a_post_that_moved_is_found_by_when_it_did() -> None:
     # Given
     post = replace(a_full_post(), deleted_at=None)
-    row = items.post_row(post).serialize()
+    row = post_row(post).serialize()
     # Then
     assert row["movedPartition"] == {"S": f"WORKSPACE#{post.workspace_id}"}
     assert row["movedAt"] == {"S": timestamp(post.former_spots[-1].until)}
@@ -128,7 +157,7 @@ def test_a_post_that_moved_is_found_by_when_it_did() -> None:
 
 @pytest.mark.parametrize("due_at", [None, START])
 def test_a_delivery_is_in_the_due_index_while_it_wants_attention(due_at: Any) -> None:
-    row = items.delivery_row(a_delivery(due_at=due_at)).serialize()
+    row = delivery_row(a_delivery(due_at=due_at)).serialize()
     assert ("duePartition" in row, "dueAt" in row) == ((due_at is not None,) * 2)
 
 
@@ -137,20 +166,20 @@ def test_a_delivery_that_waits_is_in_the_index_of_its_endpoint(status: DeliveryS
     # Given one that is not due
     delivery = a_delivery(status=status, due_at=None, created_at=START + timedelta(hours=1))
     # When
-    row = items.delivery_row(delivery).serialize()
+    row = delivery_row(delivery).serialize()
     # Then
     waits = status in (DeliveryStatus.PARKED, DeliveryStatus.EXHAUSTED)
     partition = {"S": f"{status}#{delivery.endpoint_id}"} if waits else None
     since = {"S": "2026-06-01T10:00:00.000Z"} if waits else None
     assert (row.get("duePartition"), row.get("dueAt")) == (partition, since)
     # And that is not taken for the moment when it is due
-    assert items.delivery_of(items.DeliveryRow.from_raw_data(row)) == delivery
+    assert delivery_of(DeliveryRow.from_raw_data(row)) == delivery
 
 
 @pytest.mark.parametrize("due_at", [None, START])
 def test_an_endpoint_is_in_the_due_index_while_it_wants_attention(due_at: Any) -> None:
     endpoint = an_endpoint(due_at=due_at)
-    row = items.endpoint_row(endpoint).serialize()
+    row = endpoint_row(endpoint).serialize()
     expected = {"S": keys.shard("ENDPOINTS", endpoint.id)} if due_at else None
     assert row.get("duePartition") == expected
     assert ("dueAt" in row) == (due_at is not None)
@@ -159,17 +188,17 @@ def test_an_endpoint_is_in_the_due_index_while_it_wants_attention(due_at: Any) -
 def test_an_endpoint_of_an_older_version_was_last_changed_when_it_was_made() -> None:
     # Given
     endpoint = an_endpoint(updated_at=START + timedelta(days=1))
-    row = items.endpoint_row(endpoint).serialize()
+    row = endpoint_row(endpoint).serialize()
     del row["updatedAt"]
     # When
-    read = items.endpoint_of(items.EndpointRow.from_raw_data(row))
+    read = endpoint_of(EndpointRow.from_raw_data(row))
     # Then
     assert read == replace(endpoint, updated_at=endpoint.created_at)
 
 
 @pytest.mark.parametrize("pending_since", [None, START])
 def test_an_event_is_in_the_pending_index_while_it_is_pending(pending_since: Any) -> None:
-    row = items.event_row(an_event(pending_since=pending_since)).serialize()
+    row = event_row(an_event(pending_since=pending_since)).serialize()
     pending = pending_since is not None
     assert ("pendingPartition" in row, "pendingSince" in row) == (pending, pending)
     assert "expiresAt" not in row
@@ -182,21 +211,17 @@ def test_only_what_may_go_expires_and_never_early() -> None:
     epoch = int(on_the_second.timestamp())
     # Then
     for at, seconds in ((on_the_second, epoch), (later, epoch + 1)):
-        assert items.answer_row(an_answer(expires_at=at)).serialize()["expiresAt"] == {
+        assert answer_row(an_answer(expires_at=at)).serialize()["expiresAt"] == {"N": str(seconds)}
+        assert event_row(an_event(), expires_at=at).serialize()["expiresAt"] == {"N": str(seconds)}
+        assert delivery_row(a_delivery(expires_at=at)).serialize()["expiresAt"] == {
             "N": str(seconds)
         }
-        assert items.event_row(an_event(), expires_at=at).serialize()["expiresAt"] == {
-            "N": str(seconds)
-        }
-        assert items.delivery_row(a_delivery(expires_at=at)).serialize()["expiresAt"] == {
-            "N": str(seconds)
-        }
-    assert "expiresAt" not in items.delivery_row(a_delivery()).serialize()
+    assert "expiresAt" not in delivery_row(a_delivery()).serialize()
 
 
 def test_a_key_that_ends_keeps_its_row() -> None:
     # DynamoDB would remove a row with an expiresAt, and the list of keys would forget the key.
-    row = items.key_row(a_key(expires_at=START)).serialize()
+    row = key_row(a_key(expires_at=START)).serialize()
     assert "expiresAt" not in row
     assert row["validUntil"] == {"S": "2026-06-01T09:00:00.000Z"}
 
@@ -204,12 +229,12 @@ def test_a_key_that_ends_keeps_its_row() -> None:
 def test_a_row_of_an_older_version_gets_the_fields_defaults() -> None:
     # Given a row that was written before two fields were thought of
     post = a_post()
-    row = items.post_row(replace(post, created_via_flat_shape=True)).serialize()
+    row = post_row(replace(post, created_via_flat_shape=True)).serialize()
     del row["createdViaFlatShape"]
     del row["createdViaApi"]
     # When
     targets = {target.id: target for target in post.targets}
-    read = items.post_of(items.PostRow.from_raw_data(row), targets)
+    read = post_of(PostRow.from_raw_data(row), targets)
     # Then
     assert read == replace(post, created_via_flat_shape=False, created_via_api=True)
 
@@ -231,7 +256,7 @@ ROW_LIMIT = 400 * 1024
 """Bytes of an item in DynamoDB, names of attributes included."""
 
 
-def size(row: items.Row) -> int:
+def size(row: Row) -> int:
     return sum(
         len(name.encode()) + len(str(text).encode())
         for name, value in row.serialize().items()
@@ -275,5 +300,5 @@ def test_whatever_becomes_of_the_largest_post_its_events_and_answer_fit_into_row
     # Then
     [event] = cancellation.change.events
     body = {**event.payload["post"], "cancellation": cancellation.document}
-    rows = [items.event_row(event), items.answer_row(an_answer(tried.id, status=200, body=body))]
+    rows = [event_row(event), answer_row(an_answer(tried.id, status=200, body=body))]
     assert all(size(row) < ROW_LIMIT for row in rows)

@@ -13,8 +13,12 @@ from botocore.exceptions import ReadTimeoutError
 from pynamodb.exceptions import PutError, PynamoDBException, QueryError, TransactWriteError
 
 from postbreeze.adapters.aws import AwsClients
-from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.directory import DynamoDirectory
+from postbreeze.adapters.dynamodb.items.access import KeyRow, account_row, key_row
+from postbreeze.adapters.dynamodb.items.common import Row
+from postbreeze.adapters.dynamodb.items.posts import answer_row, post_row, target_row
+from postbreeze.adapters.dynamodb.items.webhooks import delivery_row, endpoint_row, health_row
 from postbreeze.adapters.dynamodb.posts import DynamoPostStore
 from postbreeze.adapters.dynamodb.registry import DynamoRegistry
 from postbreeze.adapters.dynamodb.table import INDEXES, Database
@@ -34,9 +38,9 @@ from postbreeze.operations.ports import (
     AccessLostError,
     AnswerExistsError,
     DeliveryFilter,
-    Destination,
     MembershipGuard,
 )
+from postbreeze.operations.webhook_ports import Destination
 from tests.support.aws import table_layout
 from tests.support.builders import (
     LATER,
@@ -114,7 +118,7 @@ def refusal(code: str, status: int = 400, **more: Any) -> dict[str, Any]:
     }
 
 
-def cancelled(*reasons: str | tuple[str, items.Row]) -> dict[str, Any]:
+def cancelled(*reasons: str | tuple[str, Row]) -> dict[str, Any]:
     """Build the answer to a transaction that was cancelled, by a reason for each action."""
     return refusal(
         "TransactionCanceledException",
@@ -198,7 +202,7 @@ def test_the_list_of_keys_has_all_of_them_but_what_is_counted() -> None:
     projected = index["Projection"]["NonKeyAttributes"]
     # Then it is a key, and a request that is counted does not change it
     counted = {"minute", "minuteLeft", "quarterHour", "quarterHourLeft"}
-    stored = {each.attr_name for each in items.KeyRow.get_attributes().values()}
+    stored = {each.attr_name for each in KeyRow.get_attributes().values()}
     assert set(projected) == stored - counted - {"pk", "sk", "ownerUserId", "expiresAt"}
     assert len(projected) <= 20, "DynamoDB takes no more"
 
@@ -225,7 +229,7 @@ STANDING = an_answer(status=201, body={"id": "post_x"})
 
 NONE = "None"
 FAILED = "ConditionalCheckFailed"
-TAKEN = (FAILED, items.answer_row(STANDING))
+TAKEN = (FAILED, answer_row(STANDING))
 
 
 @pytest.mark.parametrize(
@@ -417,7 +421,7 @@ def test_a_post_that_lacks_a_target_is_read_again(
     dynamodb: Scripted, posts: DynamoPostStore, post: Post
 ) -> None:
     # Given a query that came upon a transaction half way
-    rows = [items.post_row(post), *(items.target_row(target) for target in post.targets)]
+    rows = [post_row(post), *(target_row(target) for target in post.targets)]
     whole = [row.serialize() for row in rows]
     dynamodb.answers = [{"Items": whole[:-1]}, {"Items": whole}]
     # When / Then
@@ -427,7 +431,7 @@ def test_a_post_that_lacks_a_target_is_read_again(
 def test_a_post_that_always_lacks_a_target_is_not_made_up(
     dynamodb: Scripted, posts: DynamoPostStore, post: Post
 ) -> None:
-    dynamodb.answers = [{"Items": [items.post_row(post).serialize()]}] * 3
+    dynamodb.answers = [{"Items": [post_row(post).serialize()]}] * 3
     with pytest.raises(UnavailableError):
         posts.read(post.id)
 
@@ -435,7 +439,7 @@ def test_a_post_that_always_lacks_a_target_is_not_made_up(
 def test_targets_without_a_post_are_none(
     dynamodb: Scripted, posts: DynamoPostStore, post: Post
 ) -> None:
-    dynamodb.answers = [{"Items": [items.target_row(post.targets[0]).serialize()]}]
+    dynamodb.answers = [{"Items": [target_row(post.targets[0]).serialize()]}]
     assert posts.read(post.id) is None
 
 
@@ -461,7 +465,7 @@ def test_rows_left_over_are_asked_for_again(dynamodb: Scripted, database: Databa
     left = {"pk": {"S": "x"}, "sk": {"S": "y"}}
     dynamodb.answers = [
         {"Responses": {"w": []}, "UnprocessedKeys": {"w": {"Keys": [left]}}},
-        {"Responses": {"w": [items.account_row(account).serialize()]}, "UnprocessedKeys": {}},
+        {"Responses": {"w": [account_row(account).serialize()]}, "UnprocessedKeys": {}},
     ]
     # When
     directory = DynamoDirectory(database, workspaces_table="w", clock=FakeClock())
@@ -526,7 +530,7 @@ def some(*deliveries: Delivery, looked_at: int, last: str | None) -> dict[str, A
     """Build the answer to a query that looked at so many rows, up to the one of that id."""
     key = {"pk": {"S": "ENDPOINT#wh_1"}, "sk": {"S": f"DELIVERY#{last}"}}
     return {
-        "Items": [items.delivery_row(delivery).serialize() for delivery in deliveries],
+        "Items": [delivery_row(delivery).serialize() for delivery in deliveries],
         "ScannedCount": looked_at,
         **({} if last is None else {"LastEvaluatedKey": key}),
     }
@@ -640,7 +644,7 @@ def test_a_destination_costs_one_call_and_is_read_strongly(
     # Given
     endpoint = an_endpoint()
     health = Health(endpoint_id=endpoint.id, workspace_id=endpoint.workspace_id, failures=3)
-    rows = [items.health_row(health).serialize(), items.endpoint_row(endpoint).serialize()]
+    rows = [health_row(health).serialize(), endpoint_row(endpoint).serialize()]
     dynamodb.answers = [{"Responses": {"w": rows}, "UnprocessedKeys": {}}]
     # When
     found = webhooks.destination(endpoint.workspace_id, endpoint.id)
@@ -735,7 +739,7 @@ def test_a_guarded_endpoint_without_a_workspaces_table_is_a_mistake(
 def counted(key: ApiKey, minute_left: int, *, minutes: int = 0) -> dict[str, Any]:
     """Return a key's row as DynamoDB has it, counted in the windows so many minutes from START."""
     minute, quarter_hour = windows_at(START + timedelta(minutes=minutes))
-    row = items.key_row(key)
+    row = key_row(key)
     row.minute, row.minute_left = minute, minute_left
     row.quarter_hour, row.quarter_hour_left = quarter_hour, 50
     serialized: dict[str, Any] = row.serialize()
@@ -822,7 +826,7 @@ def test_a_key_that_was_revoked_meanwhile_is_seen_as_revoked(
     # Given one whose window is opened while it is revoked
     key = a_key()
     revoked = replace(key, revoked_at=START, revision=2)
-    row = items.key_row(revoked).serialize()
+    row = key_row(revoked).serialize()
     dynamodb.answers = [not_met(counted(key, 0, minutes=-1)), not_met(row), not_met(row)]
     # Then
     assert directory.admit(key.digest) == revoked

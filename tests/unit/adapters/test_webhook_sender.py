@@ -17,7 +17,7 @@ from postbreeze.domain.errors import (
     UnavailableError,
 )
 from postbreeze.operations.platform_port import Attachment
-from postbreeze.operations.ports import WebhookResponse, WebhookSendError
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 
 
 class ScriptedEgress:

@@ -13,7 +13,7 @@ from postbreeze.domain import api_keys, ids, webhook
 from postbreeze.domain.changes import ArmSchedule
 from postbreeze.domain.post import PostStatus
 from postbreeze.domain.webhook import Attempt, DeliveryStatus
-from postbreeze.operations.ports import DeliveryPage
+from postbreeze.operations.webhook_ports import DeliveryPage
 from tests.support.builders import LATER, USER_ID, a_delivery, a_post, added, an_event, an_id
 from tests.support.fakes import START
 

@@ -23,7 +23,6 @@ from postbreeze.domain.media import (
     media_for,
     media_of,
     named_assets,
-    needed_assets,
 )
 from postbreeze.domain.post import (
     Media,
@@ -32,6 +31,7 @@ from postbreeze.domain.post import (
     PostStatus,
     TargetDraft,
     TargetStatus,
+    needed_assets,
 )
 from tests.support.builders import a_post, an_asset, an_id, shown
 from tests.support.fakes import START

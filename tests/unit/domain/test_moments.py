@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from postbreeze.domain.changes import DisarmSchedule
-from postbreeze.domain.lifecycle.basics import (
+from postbreeze.domain.post import PostStatus, TargetStatus
+from postbreeze.domain.transitions.basics import (
     EARLY_FIRE,
     MISSED_AFTER,
     NOT_COMPLETED,
@@ -22,7 +23,6 @@ from postbreeze.domain.lifecycle.basics import (
     may_be_public,
     seconds_until,
 )
-from postbreeze.domain.post import PostStatus, TargetStatus
 from tests.support.builders import LATER, a_post, a_target
 from tests.support.fakes import START
 

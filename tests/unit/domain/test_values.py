@@ -27,7 +27,8 @@ from postbreeze.domain.errors import (
 )
 from postbreeze.domain.events import EventType
 from postbreeze.domain.post import Post, TargetStatus
-from postbreeze.operations.ports import AnswerExistsError, WebhookSendError
+from postbreeze.operations.ports import AnswerExistsError
+from postbreeze.operations.webhook_ports import WebhookSendError
 from tests.support.builders import (
     USER_ID,
     WORKSPACE_ID,

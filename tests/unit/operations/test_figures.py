@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from postbreeze.domain import access, disconnection, media, webhook
-from postbreeze.domain.lifecycle import basics, creating, publishing
+from postbreeze.domain.transitions import basics, creating, publishing
 from postbreeze.operations import (
     answers,
     deliver,

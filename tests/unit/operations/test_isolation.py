@@ -13,8 +13,8 @@ from postbreeze.domain.endpoint_health import FAILURES_AT_MOST, OPEN_FOR, Health
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, EndpointStatus, Lane
 from postbreeze.operations.deliver import LONGEST_DELAY, LOOKED_AT, SPREAD, TRIAL
-from postbreeze.operations.ports import WebhookResponse, WebhookSendError
 from postbreeze.operations.races import MOST_RACES
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 from tests.support.core import A_MINUTE, A_SECOND, AN_HOUR, ENDPOINT, WORKSPACE, Core, numbered
 from tests.support.fakes import QueuedDelivery
 

@@ -16,7 +16,7 @@ from postbreeze.domain.events import Event
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint, EndpointStatus, Lane
 from postbreeze.operations.deliver import CLOCKS_APART, sealing_context
 from postbreeze.operations.fan_out import EVENTS_KEPT
-from postbreeze.operations.ports import WebhookResponse, WebhookSendError
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 from postbreeze.webhooks.backoff import GAPS
 from tests.support.builders import a_delivery, an_event
 from tests.support.core import (

@@ -12,7 +12,7 @@ from postbreeze.adapters.egress import (
     check_url,
 )
 from postbreeze.domain.errors import ValidationError
-from postbreeze.operations.ports import WebhookResponse, WebhookSendError
+from postbreeze.operations.webhook_ports import WebhookResponse, WebhookSendError
 
 
 def check_endpoint_url(url: str, *, allow_loopback: bool) -> None:

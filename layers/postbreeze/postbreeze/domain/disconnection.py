@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from postbreeze.domain import ids
 from postbreeze.domain.documents import account_document, timestamp
 from postbreeze.domain.events import Event, EventType
-from postbreeze.domain.lifecycle.basics import NOT_STARTED
 from postbreeze.domain.post import (
     AccountStatus,
     Post,
     PostStatus,
     SocialAccount,
 )
+from postbreeze.domain.transitions.basics import NOT_STARTED
 
 REASON = "The social account was disconnected."
 """Why its targets are cancelled."""

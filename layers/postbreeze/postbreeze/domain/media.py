@@ -18,15 +18,7 @@ from urllib.parse import urlsplit
 from postbreeze.domain import ids
 from postbreeze.domain.documents import timestamp
 from postbreeze.domain.errors import Detail
-from postbreeze.domain.post import (
-    Media,
-    MediaDraft,
-    Post,
-    PostDraft,
-    PostStatus,
-    Target,
-    TargetStatus,
-)
+from postbreeze.domain.post import Media, MediaDraft, Post, PostDraft, Target
 
 MOST_MEDIA = 35
 """The most media of one post."""
@@ -343,26 +335,3 @@ def media_for(post: Post, target: Target) -> tuple[Media, ...]:
         return tuple(medium for medium in post.media if medium.is_shared)
     by_id = {each.media_asset_id: each for each in post.media}
     return tuple(by_id[asset_id] for asset_id in target.media_ids if asset_id in by_id)
-
-
-# What posts need of the library
-
-_STILL_TO_GO_OUT = frozenset(
-    {PostStatus.NEEDS_APPROVAL, PostStatus.SCHEDULED, PostStatus.PUBLISHING}
-)
-_MOVING = frozenset({TargetStatus.SCHEDULED, TargetStatus.PUBLISHING})
-
-
-def needed_assets(post: Post | None) -> frozenset[str]:
-    """Return the assets that must stay for this post; none unless it is still to go out.
-
-    A commit that makes a post need an asset demands that it is READY, and an asset that is needed
-    is never deleted. Other posts may lose theirs, which then keeps them from being scheduled.
-    """
-    if post is None or post.deleted_at is not None:
-        return frozenset()
-    if post.status not in _STILL_TO_GO_OUT and not any(
-        target.status in _MOVING for target in post.targets
-    ):
-        return frozenset()
-    return frozenset(each.media_asset_id for each in post.media if each.is_asset)

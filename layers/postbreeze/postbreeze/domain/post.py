@@ -276,3 +276,24 @@ class PostDraft:
     media_alt_text: Mapping[str, str] = field(default_factory=dict)
     requires_approval: bool = False
     flat_shape: bool = False
+
+
+_STILL_TO_GO_OUT = frozenset(
+    {PostStatus.NEEDS_APPROVAL, PostStatus.SCHEDULED, PostStatus.PUBLISHING}
+)
+_MOVING = frozenset({TargetStatus.SCHEDULED, TargetStatus.PUBLISHING})
+
+
+def needed_assets(post: Post | None) -> frozenset[str]:
+    """Return the assets that must stay for this post; none unless it is still to go out.
+
+    A commit that makes a post need an asset demands that it is READY, and an asset that is needed
+    is never deleted. Other posts may lose theirs, which then keeps them from being scheduled.
+    """
+    if post is None or post.deleted_at is not None:
+        return frozenset()
+    if post.status not in _STILL_TO_GO_OUT and not any(
+        target.status in _MOVING for target in post.targets
+    ):
+        return frozenset()
+    return frozenset(each.media_asset_id for each in post.media if each.is_asset)

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError
 from postbreeze.domain.webhook import Backlog, DeliveryStatus, Endpoint, Lane
-from postbreeze.operations.ports import Clock, DeliveryQueue, WebhookStore
+from postbreeze.operations.ports import Clock
+from postbreeze.operations.webhook_ports import DeliveryQueue, WebhookStore
 
 PAUSE = timedelta(minutes=1)
 """How long the next page waits; and how long, at least, is looked for what was missed: the listing

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from postbreeze.domain import lifecycle
 from postbreeze.domain.access import EDITORS, ApiKey
-from postbreeze.domain.lifecycle import Outcome
 from postbreeze.domain.post import Post, TargetStatus
+from postbreeze.domain.transitions.cancelling import Outcome, cancel
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.changing import ChangePost, Decision, PostRequest
 
@@ -50,7 +49,7 @@ class CancelPost:
         """
 
         def decide(post: Post, key: ApiKey) -> Decision:
-            cancellation = lifecycle.cancel(
+            cancellation = cancel(
                 post,
                 actor=key.owner_user_id,
                 now=self.change_post.clock.now(),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postbreeze.domain.access import ApiKey, Role
 from postbreeze.domain.changes import ArmSchedule, Change
@@ -28,7 +28,6 @@ from postbreeze.domain.errors import (
 from postbreeze.domain.post import Post
 from postbreeze.operations import answers, gate
 from postbreeze.operations.answers import Answer, Idempotency, replay, to_store
-from postbreeze.operations.arm import Arm
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.ports import (
     AccessLostError,
@@ -42,6 +41,9 @@ from postbreeze.operations.ports import (
     Together,
 )
 from postbreeze.operations.races import MOST_RACES
+
+if TYPE_CHECKING:
+    from postbreeze.operations.arm import Arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,14 +20,9 @@ from postbreeze.domain.webhook import (
 )
 from postbreeze.operations.isolate import IsolateEndpoint, health_at
 from postbreeze.operations.judge import JudgeEndpoint
-from postbreeze.operations.ports import (
-    Clock,
+from postbreeze.operations.ports import Clock, PostStore, Randomness, SecretBox, Telemetry, Watch
+from postbreeze.operations.webhook_ports import (
     DeliveryQueue,
-    PostStore,
-    Randomness,
-    SecretBox,
-    Telemetry,
-    Watch,
     WebhookSender,
     WebhookSendError,
     WebhookStore,

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from postbreeze.domain import lifecycle
 from postbreeze.domain.access import EDITORS, ApiKey
 from postbreeze.domain.errors import ValidationError
-from postbreeze.domain.media import needed_assets
-from postbreeze.domain.post import Post, PostDraft, PostStatus
+from postbreeze.domain.post import Post, PostDraft, PostStatus, needed_assets
 from postbreeze.operations import gate
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.changing import ChangePost, Decision, PostRequest

@@ -21,13 +21,7 @@ from postbreeze.domain.changes import (
     ResolveTarget,
 )
 from postbreeze.domain.events import Event
-from postbreeze.operations.ports import (
-    EventBus,
-    PublishQueue,
-    Schedules,
-    Telemetry,
-    Together,
-)
+from postbreeze.operations.ports import EventBus, PublishQueue, Schedules, Telemetry, Together
 
 _Port = TypeVar("_Port")
 

@@ -8,13 +8,8 @@ from datetime import timedelta
 from postbreeze.domain import webhook
 from postbreeze.domain.events import Event
 from postbreeze.domain.webhook import Endpoint
-from postbreeze.operations.ports import (
-    Clock,
-    DeliveryQueue,
-    PostStore,
-    Telemetry,
-    WebhookStore,
-)
+from postbreeze.operations.ports import Clock, PostStore, Telemetry
+from postbreeze.operations.webhook_ports import DeliveryQueue, WebhookStore
 from postbreeze.webhooks.envelope import matches
 
 EVENTS_KEPT = timedelta(days=90)

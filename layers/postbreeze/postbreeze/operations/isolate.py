@@ -16,8 +16,9 @@ from postbreeze.domain import endpoint_health
 from postbreeze.domain.endpoint_health import SLOW_AFTER, Health
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.webhook import ATTEMPT_LEASE, Attempt, Delivery
-from postbreeze.operations.ports import Clock, Destination, Telemetry, WebhookStore
+from postbreeze.operations.ports import Clock, Telemetry
 from postbreeze.operations.races import MOST_RACES
+from postbreeze.operations.webhook_ports import Destination, WebhookStore
 from postbreeze.webhooks.backoff import Outcome, is_outage, outcome_of
 
 _ASKING: Final = frozenset({429, 503})

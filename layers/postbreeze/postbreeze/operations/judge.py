@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.webhook import Endpoint
-from postbreeze.operations.ports import Clock, Telemetry, WebhookStore
+from postbreeze.operations.ports import Clock, Telemetry
 from postbreeze.operations.races import MOST_RACES
+from postbreeze.operations.webhook_ports import WebhookStore
 
 GONE = "The endpoint answered 410 Gone."
 FAILING = "The endpoint has failed for five days without a success."

@@ -20,13 +20,13 @@ from postbreeze.operations.ports import (
     AccessLostError,
     Clock,
     DeliveryFilter,
-    DeliveryPage,
     Directory,
     MembershipGuard,
     PostStore,
     Together,
 )
 from postbreeze.operations.races import MOST_RACES
+from postbreeze.operations.webhook_ports import DeliveryPage
 
 _Result = TypeVar("_Result")
 

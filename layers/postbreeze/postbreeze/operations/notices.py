@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from postbreeze.domain import webhook
 from postbreeze.domain.errors import LostRaceError
 from postbreeze.domain.webhook import Endpoint, EndpointStatus, Notice
-from postbreeze.operations.ports import Clock, DeliveryQueue, WebhookStore
+from postbreeze.operations.ports import Clock
+from postbreeze.operations.webhook_ports import DeliveryQueue, WebhookStore
 from postbreeze.webhooks.envelope import matches
 
 

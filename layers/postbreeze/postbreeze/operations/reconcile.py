@@ -27,17 +27,16 @@ from postbreeze.operations.disconnect import FinishDisconnect
 from postbreeze.operations.effects import Effects
 from postbreeze.operations.ports import (
     Clock,
-    DeliveryQueue,
     Disconnections,
     EventBus,
     PostStore,
     Telemetry,
     Together,
-    WebhookStore,
     Work,
     WorkQueues,
 )
 from postbreeze.operations.start import StartPublish
+from postbreeze.operations.webhook_ports import DeliveryQueue, WebhookStore
 
 _Item = TypeVar("_Item")
 

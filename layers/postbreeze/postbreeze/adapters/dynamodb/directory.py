@@ -10,14 +10,14 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from postbreeze.adapters.dynamodb import keys
-from postbreeze.adapters.dynamodb.items import (
+from postbreeze.adapters.dynamodb.items.access import (
     AccountPlaceRow,
     AccountRow,
     KeyRow,
     MemberRow,
     WorkspaceRow,
-    value_of,
 )
+from postbreeze.adapters.dynamodb.items.common import value_of
 from postbreeze.adapters.dynamodb.table import MOST_KEYS, Database, Raw
 from postbreeze.domain import rate_limits
 from postbreeze.domain.access import ApiKey, Member, Role, Workspace

@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum, auto
 
-from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.index import longest_waiting
-from postbreeze.adapters.dynamodb.items import DisconnectionRow, Row, TargetRow, value_of
+from postbreeze.adapters.dynamodb.items.access import account_row
+from postbreeze.adapters.dynamodb.items.common import Row, value_of
+from postbreeze.adapters.dynamodb.items.disconnections import DisconnectionRow, disconnection_row
+from postbreeze.adapters.dynamodb.items.posts import TargetRow, event_row
 from postbreeze.adapters.dynamodb.posts import guard_with
 from postbreeze.adapters.dynamodb.table import Database, NotWrittenError, Writes
 from postbreeze.domain.disconnection import Disconnecting, Disconnection
@@ -57,10 +60,10 @@ class DynamoDisconnections:
         as_read = Row.revision == account.revision - 1
         writes = Writes[_Meaning]()
         guard_with(writes, self._workspaces, guard, _Meaning.ACCESS)
-        writes.put(self._workspaces, items.account_row(account), as_read, _Meaning.ROW)
+        writes.put(self._workspaces, account_row(account), as_read, _Meaning.ROW)
         for row in (
-            items.event_row(disconnecting.event),
-            items.disconnection_row(disconnecting.work),
+            event_row(disconnecting.event),
+            disconnection_row(disconnecting.work),
         ):
             writes.put(self._posts, row, Row.pk.does_not_exist(), _Meaning.ROW)
         self._write(writes)
@@ -78,7 +81,7 @@ class DynamoDisconnections:
         """
         writes = Writes[_Meaning]()
         as_read = Row.revision == expected_revision
-        writes.put(self._posts, items.disconnection_row(work), as_read, _Meaning.ROW)
+        writes.put(self._posts, disconnection_row(work), as_read, _Meaning.ROW)
         self._write(writes)
 
     def end(self, work: Disconnection) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from postbreeze.adapters.dynamodb import items, keys
-from postbreeze.adapters.dynamodb.items import AssetPostRow, AssetRow, value_of
+from postbreeze.adapters.dynamodb import keys
+from postbreeze.adapters.dynamodb.items.common import value_of
+from postbreeze.adapters.dynamodb.items.media import AssetPostRow, AssetRow, asset_row
 from postbreeze.adapters.dynamodb.table import Database
 from postbreeze.domain.errors import LostRaceError
 from postbreeze.domain.media import Asset
@@ -21,7 +22,7 @@ class DynamoAssetStore:
 
     def add(self, asset: Asset) -> None:
         """Add an asset that nobody knows of yet; repeating it is harmless."""
-        self._table.put(items.asset_row(asset))
+        self._table.put(asset_row(asset))
 
     def asset(self, asset_id: str) -> Asset | None:
         """Read one, strongly consistent."""
@@ -45,7 +46,7 @@ class DynamoAssetStore:
             LostRaceError: It has changed meanwhile. So it has where an answer was lost and the call
                 repeated: reading again tells.
         """
-        if not self._table.put(items.asset_row(asset), AssetRow.revision == expected_revision):
+        if not self._table.put(asset_row(asset), AssetRow.revision == expected_revision):
             raise LostRaceError("the asset has changed")
 
     def remove(self, asset_id: str) -> None:

@@ -11,18 +11,20 @@ from typing import Final, TypeVar
 
 from pynamodb.expressions.condition import Condition
 
-from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.index import longest_waiting
-from postbreeze.adapters.dynamodb.items import (
+from postbreeze.adapters.dynamodb.items.access import MemberRow, UsageRow
+from postbreeze.adapters.dynamodb.items.common import Row, value_of
+from postbreeze.adapters.dynamodb.items.posts import (
     AnswerRow,
-    AssetRow,
     EventRow,
-    MemberRow,
     PostRow,
-    Row,
     TargetRow,
-    UsageRow,
-    value_of,
+    answer_row,
+    event_row,
+    post_of,
+    post_row,
+    target_row,
 )
 from postbreeze.adapters.dynamodb.table import (
     MOST_KEYS,
@@ -36,8 +38,7 @@ from postbreeze.domain.changes import Change
 from postbreeze.domain.errors import LostRaceError, PlanLimitError, UnavailableError
 from postbreeze.domain.events import Event
 from postbreeze.domain.listing import REST_BEGINS, UPCOMING_BEGINS
-from postbreeze.domain.media import AssetStatus, needed_assets
-from postbreeze.domain.post import Part, Post, PostStatus, Spot, Target
+from postbreeze.domain.post import Part, Post, PostStatus, Spot, Target, needed_assets
 from postbreeze.operations.ports import (
     AccessLostError,
     AnswerExistsError,
@@ -109,7 +110,7 @@ class DynamoPostStore:
                     targets[target.id] = target
             if row is None:
                 return None
-            post = items.post_of(row, targets)
+            post = post_of(row, targets)
             if post is not None:
                 return post
         raise UnavailableError("Query: a post lacks a target that it names")
@@ -129,7 +130,7 @@ class DynamoPostStore:
         for raw in self._read_all(wanted):
             target = value_of(Target, TargetRow.from_raw_data(raw))
             targets[target.id] = target
-        posts = {row.id: items.post_of(row, targets) or self.read(row.id) for row in rows}
+        posts = {row.id: post_of(row, targets) or self.read(row.id) for row in rows}
         return {post_id: post for post_id, post in posts.items() if post is not None}
 
     def _read_all(self, wanted: Sequence[tuple[str, str]]) -> Iterator[Raw]:
@@ -198,7 +199,7 @@ class DynamoPostStore:
             self._add_guard(writes, guard)
         if answer is not None:
             free = AnswerRow.pk.does_not_exist() | (AnswerRow.expires_at <= self._clock.now())
-            writes.put(self._posts, items.answer_row(answer), free, _Meaning.ANSWER)
+            writes.put(self._posts, answer_row(answer), free, _Meaning.ANSWER)
         if quota is not None:
             writes.update(
                 self._posts,
@@ -230,7 +231,7 @@ class DynamoPostStore:
         An answer that has been completed, or taken by another request since, is left as it is.
         """
         self._posts.put(
-            items.answer_row(answer),
+            answer_row(answer),
             (AnswerRow.request_digest == answer.request_digest)
             & (AnswerRow.post_id == answer.post_id)
             & AnswerRow.status.does_not_exist(),
@@ -252,7 +253,7 @@ class DynamoPostStore:
 
         An event that is not there, or not pending any more, stays as it is.
         """
-        row = items.event_row(event, expires_at=expires_at)
+        row = event_row(event, expires_at=expires_at)
         row.pending_since = None
         row.pending_partition = None
         self._posts.put(row, EventRow.pending_since.exists())
@@ -315,9 +316,7 @@ class DynamoPostStore:
                     _Meaning.ROW,
                 )
         for event in change.events:
-            writes.put(
-                self._posts, items.event_row(event), EventRow.pk.does_not_exist(), _Meaning.ROW
-            )
+            writes.put(self._posts, event_row(event), EventRow.pk.does_not_exist(), _Meaning.ROW)
 
     def _add_assets(self, writes: Writes[_Meaning], change: Change) -> Writes[None]:
         """Have the post found by whoever deletes an asset it comes to need, and the asset be READY.
@@ -333,13 +332,17 @@ class DynamoPostStore:
             return notes
         if self._media is None:
             raise RuntimeError("a commit needs assets, and its store has no media table")
+        # Late, so that functions whose commits need no asset do not pay for it.
+        from postbreeze.adapters.dynamodb.items.media import (  # noqa: PLC0415
+            asset_post_row,
+            is_ready,
+        )
+
         post = change.after
         for asset_id in needed:
-            notes.put(self._media, items.asset_post_row(asset_id, post.id), None, None)
-            is_ready = (AssetRow.status == AssetStatus.READY) & (
-                AssetRow.workspace_id == post.workspace_id
-            )
-            writes.check(self._media, keys.asset(asset_id), keys.ASSET, is_ready, _Meaning.ASSET)
+            notes.put(self._media, asset_post_row(asset_id, post.id), None, None)
+            ready = is_ready(post.workspace_id)
+            writes.check(self._media, keys.asset(asset_id), keys.ASSET, ready, _Meaning.ASSET)
         return notes
 
     def _add_guard(self, writes: Writes[_Meaning], guard: MembershipGuard) -> None:
@@ -388,7 +391,7 @@ def _rows_before(change: Change) -> dict[str, Post | Target]:
 
 
 def _row(row: Post | Target) -> Row:
-    return items.post_row(row) if isinstance(row, Post) else items.target_row(row)
+    return post_row(row) if isinstance(row, Post) else target_row(row)
 
 
 def _place(row: Post | Target) -> tuple[str, str]:

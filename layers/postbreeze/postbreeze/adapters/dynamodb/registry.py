@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from postbreeze.adapters.dynamodb import items, keys
-from postbreeze.adapters.dynamodb.items import (
+from postbreeze.adapters.dynamodb import keys
+from postbreeze.adapters.dynamodb.items.access import (
     AccountRow,
     KeyRow,
-    Row,
     WorkspaceRow,
-    value_of,
+    account_place_row,
+    account_row,
+    key_row,
+    known_account_row,
+    member_row,
+    workspace_row,
 )
+from postbreeze.adapters.dynamodb.items.common import Row, value_of
 from postbreeze.adapters.dynamodb.table import Database, NotWrittenError, Writes
 from postbreeze.domain.access import ApiKey, Member, Workspace
 from postbreeze.domain.errors import LostRaceError
@@ -32,7 +37,7 @@ class DynamoRegistry:
         Raises:
             LostRaceError: It exists.
         """
-        self._add(items.workspace_row(workspace))
+        self._add(workspace_row(workspace))
 
     def workspace(self, workspace_id: str) -> Workspace | None:
         """Read a workspace."""
@@ -45,11 +50,11 @@ class DynamoRegistry:
         Raises:
             LostRaceError: It has changed meanwhile.
         """
-        self._replace(items.workspace_row(workspace), expected_revision)
+        self._replace(workspace_row(workspace), expected_revision)
 
     def put_member(self, member: Member) -> None:
         """Add a member or change a role."""
-        self._table.put(items.member_row(member))
+        self._table.put(member_row(member))
 
     def remove_member(self, workspace_id: str, user_id: str) -> None:
         """End a membership; repeating it is harmless."""
@@ -61,7 +66,7 @@ class DynamoRegistry:
         Raises:
             LostRaceError: It exists.
         """
-        self._add(items.key_row(key))
+        self._add(key_row(key))
 
     def key(self, digest: str) -> ApiKey | None:
         """Read a key by its digest, strongly consistent; nothing is counted."""
@@ -83,7 +88,7 @@ class DynamoRegistry:
         Raises:
             LostRaceError: It has changed meanwhile.
         """
-        self._replace(items.key_row(key), expected_revision)
+        self._replace(key_row(key), expected_revision)
 
     def add_account(self, account: SocialAccount) -> None:
         """Add a social account.
@@ -93,9 +98,9 @@ class DynamoRegistry:
                 of that platform and external id.
         """
         self._add(
-            items.account_row(account),
-            items.account_place_row(account),
-            items.known_account_row(account),
+            account_row(account),
+            account_place_row(account),
+            known_account_row(account),
         )
 
     def accounts(self, workspace_id: str) -> Sequence[SocialAccount]:
@@ -111,7 +116,7 @@ class DynamoRegistry:
         Raises:
             LostRaceError: It has changed meanwhile.
         """
-        self._replace(items.account_row(account), expected_revision)
+        self._replace(account_row(account), expected_revision)
 
     def _add(self, *rows: Row) -> None:
         writes = Writes[None]()

@@ -22,7 +22,7 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from postbreeze.adapters.dynamodb import errors
-from postbreeze.adapters.dynamodb.items import Row
+from postbreeze.adapters.dynamodb.items.common import Row
 from postbreeze.domain.errors import UnavailableError
 
 if TYPE_CHECKING:

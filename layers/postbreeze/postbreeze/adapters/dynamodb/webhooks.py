@@ -11,16 +11,21 @@ from typing import Final
 
 from pynamodb.expressions.condition import Condition
 
-from postbreeze.adapters.dynamodb import items, keys
+from postbreeze.adapters.dynamodb import keys
 from postbreeze.adapters.dynamodb.index import longest_waiting
-from postbreeze.adapters.dynamodb.items import (
+from postbreeze.adapters.dynamodb.items.common import Row, value_of
+from postbreeze.adapters.dynamodb.items.webhooks import (
     DeliveryRow,
     EndpointPlaceRow,
     EndpointRow,
     HealthRow,
     PaceRow,
-    Row,
-    value_of,
+    delivery_of,
+    delivery_row,
+    endpoint_of,
+    endpoint_place_row,
+    endpoint_row,
+    health_row,
 )
 from postbreeze.adapters.dynamodb.posts import guard_with
 from postbreeze.adapters.dynamodb.table import Database, NotWrittenError, Raw, Writes
@@ -28,13 +33,8 @@ from postbreeze.domain import ids
 from postbreeze.domain.endpoint_health import Health
 from postbreeze.domain.errors import LostRaceError, UnavailableError
 from postbreeze.domain.webhook import Delivery, DeliveryStatus, Endpoint
-from postbreeze.operations.ports import (
-    AccessLostError,
-    DeliveryFilter,
-    DeliveryPage,
-    Destination,
-    MembershipGuard,
-)
+from postbreeze.operations.ports import AccessLostError, DeliveryFilter, MembershipGuard
+from postbreeze.operations.webhook_ports import DeliveryPage, Destination
 
 MOST_LOOKED_THROUGH: Final = 1000
 """How many rows are looked through for one page of deliveries."""
@@ -79,7 +79,7 @@ class DynamoWebhookStore:
             UnavailableError: It may or may not have been written.
         """
         writes = Writes[_Meaning]()
-        for row in (items.endpoint_row(endpoint), items.endpoint_place_row(endpoint)):
+        for row in (endpoint_row(endpoint), endpoint_place_row(endpoint)):
             writes.put(self._table, row, Row.pk.does_not_exist(), _Meaning.ROW)
         self._write(writes, guard)
 
@@ -88,12 +88,12 @@ class DynamoWebhookStore:
         rows = self._table.query(
             keys.workspace(workspace_id), EndpointRow.sk.startswith(keys.ENDPOINTS)
         )
-        return [items.endpoint_of(EndpointRow.from_raw_data(raw)) for raw in rows]
+        return [endpoint_of(EndpointRow.from_raw_data(raw)) for raw in rows]
 
     def endpoint(self, workspace_id: str, endpoint_id: str) -> Endpoint | None:
         """Read one endpoint, strongly consistent."""
         row = self._table.get(EndpointRow, *_place(workspace_id, endpoint_id))
-        return None if row is None else items.endpoint_of(row)
+        return None if row is None else endpoint_of(row)
 
     def workspace_of_endpoint(self, endpoint_id: str) -> str | None:
         """Return the workspace that an endpoint is in, strongly consistent."""
@@ -112,7 +112,7 @@ class DynamoWebhookStore:
         """
         writes = Writes[_Meaning]()
         as_read = Row.revision == expected_revision
-        writes.put(self._table, items.endpoint_row(endpoint), as_read, _Meaning.ROW)
+        writes.put(self._table, endpoint_row(endpoint), as_read, _Meaning.ROW)
         self._write(writes, guard)
 
     def remove_endpoint(self, endpoint: Endpoint, *, guard: MembershipGuard | None = None) -> None:
@@ -143,7 +143,7 @@ class DynamoWebhookStore:
             if raw["sk"]["S"] == keys.HEALTH:
                 health = value_of(Health, HealthRow.from_raw_data(raw))
             else:
-                endpoint = items.endpoint_of(EndpointRow.from_raw_data(raw))
+                endpoint = endpoint_of(EndpointRow.from_raw_data(raw))
         return None if endpoint is None else Destination(endpoint=endpoint, health=health)
 
     def replace_health(self, health: Health, *, expected_revision: int) -> None:
@@ -157,7 +157,7 @@ class DynamoWebhookStore:
         as_read = (
             Row.revision == expected_revision if expected_revision else Row.pk.does_not_exist()
         )
-        writes.put(self._table, items.health_row(health), as_read, _Meaning.ROW)
+        writes.put(self._table, health_row(health), as_read, _Meaning.ROW)
         self._write(writes)
 
     def reserve(self, endpoint_id: str, *, now: datetime, interval: timedelta) -> datetime:
@@ -196,7 +196,7 @@ class DynamoWebhookStore:
             UnavailableError: It may or may not have been written.
         """
         writes = Writes[None]()
-        writes.put(self._table, items.delivery_row(delivery), Row.pk.does_not_exist(), None)
+        writes.put(self._table, delivery_row(delivery), Row.pk.does_not_exist(), None)
         try:
             self._database.write(writes)
         except NotWrittenError as error:
@@ -211,7 +211,7 @@ class DynamoWebhookStore:
         row = self._table.get(
             DeliveryRow, keys.endpoint(endpoint_id), keys.DELIVERIES + delivery_id
         )
-        return None if row is None else items.delivery_of(row)
+        return None if row is None else delivery_of(row)
 
     def deliveries(
         self, endpoint_id: str, wanted: DeliveryFilter, *, limit: int, before: str | None = None
@@ -241,9 +241,7 @@ class DynamoWebhookStore:
             last = some.last
             if last is None or len(found) > limit or looked_at >= MOST_LOOKED_THROUGH:
                 break
-        deliveries = tuple(
-            items.delivery_of(DeliveryRow.from_raw_data(raw)) for raw in found[:limit]
-        )
+        deliveries = tuple(delivery_of(DeliveryRow.from_raw_data(raw)) for raw in found[:limit])
         if len(found) > limit:
             return DeliveryPage(deliveries=deliveries, next_before=deliveries[-1].id)
         return DeliveryPage(
@@ -276,7 +274,7 @@ class DynamoWebhookStore:
         """
         writes = Writes[_Meaning]()
         as_read = Row.revision == expected_revision
-        writes.put(self._table, items.delivery_row(delivery), as_read, _Meaning.ROW)
+        writes.put(self._table, delivery_row(delivery), as_read, _Meaning.ROW)
         self._write(writes)
 
     def due_deliveries(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:

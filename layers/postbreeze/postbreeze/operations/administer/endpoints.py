@@ -34,15 +34,13 @@ from postbreeze.operations.deliver import sealing_context
 from postbreeze.operations.ports import (
     Clock,
     DeliveryFilter,
-    DeliveryPage,
-    DeliveryQueue,
     MembershipGuard,
     Randomness,
     Registry,
     SecretBox,
-    WebhookStore,
 )
 from postbreeze.operations.races import MOST_RACES
+from postbreeze.operations.webhook_ports import DeliveryPage, DeliveryQueue, WebhookStore
 from postbreeze.webhooks.envelope import check_custom_headers, check_filters
 from postbreeze.webhooks.signature import SECRET_BYTES, new_secret
 

@@ -18,7 +18,8 @@ from postbreeze.domain.errors import (
     MediaInUseError,
     NotFoundError,
 )
-from postbreeze.domain.media import Asset, AssetStatus, asset_document, needed_assets
+from postbreeze.domain.media import Asset, AssetStatus, asset_document
+from postbreeze.domain.post import needed_assets
 from postbreeze.operations import gate
 from postbreeze.operations.answers import Answer
 from postbreeze.operations.media.ports import AssetStore, Storage

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from postbreeze.domain.changes import (
-    Announcement,
     Change,
     Effect,
     PublishTarget,
@@ -21,8 +20,8 @@ from postbreeze.domain.errors import (
     NothingToRetryError,
     RateLimitedError,
 )
-from postbreeze.domain.events import EventType
-from postbreeze.domain.lifecycle.basics import (
+from postbreeze.domain.post import Post, PostStatus, Target, TargetStatus
+from postbreeze.domain.transitions.basics import (
     COMMENT_COOLDOWN,
     FIRST_COMMENT_PENDING,
     LEASE,
@@ -40,7 +39,7 @@ from postbreeze.domain.lifecycle.basics import (
     with_error,
     workflow_name,
 )
-from postbreeze.domain.post import Post, PostStatus, Target, TargetStatus
+from postbreeze.domain.transitions.concluding import concluded
 
 MOST_ATTEMPTS = 5
 
@@ -329,38 +328,7 @@ def retry_first_comment(post: Post, target_id: str, *, now: datetime, actor: str
 # What all of it comes to
 
 
-def derive(targets: Collection[Target]) -> PostStatus:
-    """Derive the status of a post whose publishing has begun from its targets."""
-    statuses = {target.status for target in targets}
-    if statuses & MOVING:
-        return PostStatus.PUBLISHING
-    published = TargetStatus.PUBLISHED in statuses
-    failed = TargetStatus.FAILED in statuses
-    if published and failed:
-        return PostStatus.PARTIALLY_PUBLISHED
-    if published:
-        return PostStatus.PUBLISHED
-    if failed:
-        return PostStatus.FAILED
-    return PostStatus.CANCELED
-
-
 _RETRIABLE = frozenset({PostStatus.PUBLISHING, PostStatus.PARTIALLY_PUBLISHED, PostStatus.FAILED})
-
-_ENDINGS = {
-    PostStatus.PUBLISHED: EventType.POST_PUBLISHED,
-    PostStatus.PARTIALLY_PUBLISHED: EventType.POST_PARTIALLY_PUBLISHED,
-    PostStatus.FAILED: EventType.POST_FAILED,
-}
-
-
-def concluded(post: Post) -> tuple[Post, tuple[Announcement, ...]]:
-    """Return a post with the status its targets come to, and what is to be told if it ended."""
-    status = derive(post.targets)
-    if post.status is not PostStatus.PUBLISHING or status not in _ENDINGS:
-        return post, ()
-    ended = replace(post, status=status, workflow_id=None)
-    return ended, (Announcement(type=_ENDINGS[status]),)
 
 
 def _claimable(post: Post, target_id: str, workflow_id: str) -> Target | None:

@@ -34,14 +34,15 @@ Every function here is pure: it takes the post as read and the present moment, a
 ``Change``, or None where there is nothing to do, or raises a refusal.
 """
 
-from postbreeze.domain.lifecycle.arming import (
+from postbreeze.domain.media import MOST_MEDIA
+from postbreeze.domain.transitions.arming import (
     approve,
     commit_arming,
     rearm_pending,
     reschedule,
     schedule,
 )
-from postbreeze.domain.lifecycle.basics import (
+from postbreeze.domain.transitions.basics import (
     ARMING_GRACE,
     COMMENT_COOLDOWN,
     EARLY_FIRE,
@@ -56,7 +57,7 @@ from postbreeze.domain.lifecycle.basics import (
     fault_of_time,
     is_overdue,
 )
-from postbreeze.domain.lifecycle.cancelling import (
+from postbreeze.domain.transitions.cancelling import (
     Cancellation,
     Deletion,
     Outcome,
@@ -64,8 +65,9 @@ from postbreeze.domain.lifecycle.cancelling import (
     cancel,
     delete,
 )
-from postbreeze.domain.lifecycle.creating import MOST_TARGETS, check_editable, create, edit
-from postbreeze.domain.lifecycle.publishing import (
+from postbreeze.domain.transitions.concluding import derive
+from postbreeze.domain.transitions.creating import MOST_TARGETS, check_editable, create, edit
+from postbreeze.domain.transitions.publishing import (
     LONGEST_GAP,
     MISSED_SCHEDULE,
     MOST_ATTEMPTS,
@@ -76,7 +78,6 @@ from postbreeze.domain.lifecycle.publishing import (
     Result,
     claim,
     conclude,
-    derive,
     expired,
     holds,
     is_claimable,
@@ -89,7 +90,6 @@ from postbreeze.domain.lifecycle.publishing import (
     stalled,
     start,
 )
-from postbreeze.domain.media import MOST_MEDIA
 
 __all__ = [
     "ARMING_GRACE",

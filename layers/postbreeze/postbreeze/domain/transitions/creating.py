@@ -15,8 +15,6 @@ from postbreeze.domain.errors import (
     ValidationError,
 )
 from postbreeze.domain.events import EventType
-from postbreeze.domain.lifecycle.arming import cleared, stage, unstage, wished_time
-from postbreeze.domain.lifecycle.basics import ARMABLE, afresh, may_be_public, stopped
 from postbreeze.domain.media import NO_ASSETS, Asset, media_of
 from postbreeze.domain.post import (
     Platform,
@@ -27,6 +25,8 @@ from postbreeze.domain.post import (
     TargetDraft,
     TargetStatus,
 )
+from postbreeze.domain.transitions.arming import cleared, stage, unstage, wished_time
+from postbreeze.domain.transitions.basics import ARMABLE, afresh, may_be_public, stopped
 
 MOST_TARGETS = 50
 

@@ -9,7 +9,8 @@ from postbreeze.domain.access import MANAGERS, Role
 from postbreeze.domain.changes import Announcement, ArmSchedule, Change, Effect, change
 from postbreeze.domain.errors import PostNotSchedulableError, ValidationError
 from postbreeze.domain.events import EventType
-from postbreeze.domain.lifecycle.basics import (
+from postbreeze.domain.post import Post, PostStatus, TargetStatus
+from postbreeze.domain.transitions.basics import (
     NOT_STARTED,
     afresh,
     armable,
@@ -18,7 +19,6 @@ from postbreeze.domain.lifecycle.basics import (
     fault_of_time,
     workflow_name,
 )
-from postbreeze.domain.post import Post, PostStatus, TargetStatus
 
 _SCHEDULABLE = frozenset({PostStatus.DRAFT, PostStatus.FAILED, PostStatus.CANCELED})
 

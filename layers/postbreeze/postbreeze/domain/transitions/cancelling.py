@@ -11,15 +11,15 @@ from typing import Any
 from postbreeze.domain.changes import Announcement, Change, change
 from postbreeze.domain.errors import Detail, LostRaceError, PostNotCancelableError, ValidationError
 from postbreeze.domain.events import EventType
-from postbreeze.domain.lifecycle.basics import (
+from postbreeze.domain.post import Post, PostStatus, Target, TargetStatus
+from postbreeze.domain.transitions.basics import (
     NOT_STARTED,
     attention,
     disarmings,
     may_be_public,
     stopped,
 )
-from postbreeze.domain.lifecycle.publishing import concluded
-from postbreeze.domain.post import Post, PostStatus, Target, TargetStatus
+from postbreeze.domain.transitions.concluding import concluded
 
 _STOPPABLE: Mapping[PostStatus, frozenset[TargetStatus]] = {
     PostStatus.SCHEDULED: NOT_STARTED,

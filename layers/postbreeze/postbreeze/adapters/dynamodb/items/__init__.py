@@ -1,0 +1,1 @@
+"""Rows as PynamoDB models, one module for what belongs together."""

@@ -1,0 +1,1 @@
+"""The transitions of ``lifecycle``, by what they are about."""
