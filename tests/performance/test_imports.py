@@ -34,12 +34,12 @@ NEVER = (
 )
 
 CEILINGS = {
-    "cancel_post": 610,
-    "posts_api": 615,
-    "workspaces_api": 620,
-    "docs_api": 640,
-    "media_api": 630,
-    "webhooks_api": 640,
+    "cancel_post": 450,
+    "posts_api": 540,
+    "workspaces_api": 458,
+    "docs_api": 555,
+    "media_api": 527,
+    "webhooks_api": 542,
     "start_publish": 440,
     "publish_target": 455,
     "fan_out_event": 440,
@@ -51,6 +51,10 @@ CEILINGS = {
 NOT_NEEDED = {
     "cancel_post": (
         "pydantic",
+        "postbreeze.domain.media",
+        "postbreeze.domain.transitions.arming",
+        "postbreeze.domain.transitions.creating",
+        "postbreeze.domain.transitions.publishing",
         "postbreeze.adapters.egress",
         "postbreeze.adapters.platforms",
         "postbreeze.adapters.secrets",

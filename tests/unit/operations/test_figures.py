@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from postbreeze.domain import access, disconnection, media, webhook
-from postbreeze.domain.transitions import basics, creating, publishing
+from postbreeze.domain import access, disconnection, media, post, webhook
+from postbreeze.domain.transitions import basics, publishing
 from postbreeze.operations import (
     answers,
     deliver,
@@ -72,7 +72,7 @@ def test_what_the_documents_say_is_so(page: str, told: str, figure: object, valu
         # What the contract has clients count on.
         (basics.FURTHEST_AHEAD, timedelta(days=366)),
         (basics.COMMENT_COOLDOWN, 30 * SECOND),
-        (creating.MOST_TARGETS, 50),
+        (post.MOST_TARGETS, 50),
         (media.MOST_MEDIA, 35),
         (list_posts.MOST_POSTS, 100),
         (publishing.RETRY_GAPS, (5, 30, 120, 300)),

@@ -35,6 +35,7 @@ Every function here is pure: it takes the post as read and the present moment, a
 """
 
 from postbreeze.domain.media import MOST_MEDIA
+from postbreeze.domain.post import MOST_TARGETS
 from postbreeze.domain.transitions.arming import (
     approve,
     commit_arming,
@@ -66,7 +67,7 @@ from postbreeze.domain.transitions.cancelling import (
     delete,
 )
 from postbreeze.domain.transitions.concluding import derive
-from postbreeze.domain.transitions.creating import MOST_TARGETS, check_editable, create, edit
+from postbreeze.domain.transitions.creating import check_editable, create, edit
 from postbreeze.domain.transitions.publishing import (
     LONGEST_GAP,
     MISSED_SCHEDULE,

@@ -16,6 +16,9 @@ from typing import Any
 
 from postbreeze.domain.events import EventType
 
+MOST_TARGETS = 50
+"""The most targets of one post."""
+
 
 class PostStatus(StrEnum):
     """Where a post is in its life; see ``lifecycle`` for the ways between."""

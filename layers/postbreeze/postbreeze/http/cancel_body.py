@@ -12,7 +12,7 @@ from typing import Any
 
 from postbreeze.domain import ids
 from postbreeze.domain.errors import Detail, ValidationError
-from postbreeze.domain.lifecycle import MOST_TARGETS
+from postbreeze.domain.post import MOST_TARGETS
 from postbreeze.http.requests import not_an_id, shown
 
 LONGEST_REASON = 500

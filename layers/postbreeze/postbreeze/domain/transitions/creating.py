@@ -17,6 +17,7 @@ from postbreeze.domain.errors import (
 from postbreeze.domain.events import EventType
 from postbreeze.domain.media import NO_ASSETS, Asset, media_of
 from postbreeze.domain.post import (
+    MOST_TARGETS,
     Platform,
     Post,
     PostDraft,
@@ -27,8 +28,6 @@ from postbreeze.domain.post import (
 )
 from postbreeze.domain.transitions.arming import cleared, stage, unstage, wished_time
 from postbreeze.domain.transitions.basics import ARMABLE, afresh, may_be_public, stopped
-
-MOST_TARGETS = 50
 
 _EDITABLE = frozenset(
     {
