@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from postbreeze.settings import (
     PublishTargetSettings,
     ReconcileSettings,
     WebhooksApiSettings,
+    variables,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -129,7 +129,7 @@ def imported_by(function: str) -> set[str]:
         DeliverWebhookSettings,
         ReconcileSettings,
     ]
-    names = {field.name.upper() for kind in kinds for field in fields(kind)}
+    names = {name for kind in kinds for name in variables(kind).values()}
     code = (
         "import sys; before = set(sys.modules); import app; import json;"
         "print(json.dumps(sorted(set(sys.modules) - before)))"

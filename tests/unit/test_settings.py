@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from postbreeze import settings
-from postbreeze.settings import CancelPostSettings, CommonSettings, ConfigurationError
+from postbreeze.settings import CancelPostSettings, CommonSettings, ConfigurationError, variables
 from tests.support import template
 
 KINDS: dict[str, type[CommonSettings]] = {
@@ -27,24 +25,22 @@ EGRESS = {"EGRESS_ALLOW_LOOPBACK"}
 """Read by the egress guard itself, and only where there is one."""
 
 
-def variables_of(kind: type[CommonSettings]) -> set[str]:
-    return {field.name.upper() for field in fields(kind)}
-
-
 def test_settings_are_read_by_their_names() -> None:
-    environ = {name: name.lower() for name in variables_of(CancelPostSettings)}
-    read = settings.read(CancelPostSettings, {**environ, "OTHER": "x"})
-    assert all(getattr(read, field.name) == field.name for field in fields(read))
+    names = variables(CancelPostSettings)
+    assert names["schedule_group"] == "SCHEDULE_GROUP"
+    environ = {name: field for field, name in names.items()}
+    read = CancelPostSettings({**environ, "OTHER": "x"})
+    assert vars(read) == {field: field for field in names}
 
 
 def test_everything_missing_is_named() -> None:
-    environ = dict.fromkeys(variables_of(CancelPostSettings), "x")
+    environ = dict.fromkeys(variables(CancelPostSettings).values(), "x")
     del environ["STAGE"]
     environ["POSTS_TABLE"] = ""
     with pytest.raises(
         ConfigurationError, match=r"^not set in the environment: POSTS_TABLE, STAGE$"
     ):
-        settings.read(CancelPostSettings, environ)
+        CancelPostSettings(environ)
 
 
 def test_the_template_gives_each_function_what_it_reads_and_no_more() -> None:
@@ -52,4 +48,4 @@ def test_the_template_gives_each_function_what_it_reads_and_no_more() -> None:
     assert functions.keys() == KINDS.keys()
     for name, function in functions.items():
         given = set(function["Properties"]["Environment"]["Variables"])
-        assert given - EGRESS == variables_of(KINDS[name]), name
+        assert given - EGRESS == set(variables(KINDS[name]).values()), name

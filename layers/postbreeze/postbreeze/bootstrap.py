@@ -55,7 +55,7 @@ def cancel_post(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.cancel import CancelPost
     from postbreeze.operations.changing import ChangePost
 
-    settings = env.read(env.CancelPostSettings, environ)
+    settings = env.CancelPostSettings(environ)
     parts = _Parts(settings)
     directory = parts.directory(settings.workspaces_table)
     operation = CancelPost(
@@ -88,7 +88,7 @@ def posts_api(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.retry import RetryFirstComment, RetryPost
     from postbreeze.operations.schedule import ApprovePost, SchedulePost
 
-    settings = env.read(env.PostsApiSettings, environ)
+    settings = env.PostsApiSettings(environ)
     parts = _Parts(settings)
     store = parts.guarded_posts(settings.workspaces_table, settings.media_table)
     directory = parts.directory(settings.workspaces_table)
@@ -148,7 +148,7 @@ def media_api(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.media.manage import EditAsset, ListAssets, ReadAsset
     from postbreeze.operations.media.remove import DeleteAsset
 
-    settings = env.read(env.MediaApiSettings, environ)
+    settings = env.MediaApiSettings(environ)
     parts = _Parts(settings)
     directory = parts.directory(settings.workspaces_table)
     library = parts.library(settings.media_table, settings.media_bucket)
@@ -209,7 +209,7 @@ def webhooks_api(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.administer.endpoints import Endpoints
     from postbreeze.operations.manage_endpoints import ManageEndpoints
 
-    settings = env.read(env.WebhooksApiSettings, environ)
+    settings = env.WebhooksApiSettings(environ)
     parts = _Parts(settings)
     directory = parts.directory(settings.workspaces_table)
     manage = ManageEndpoints(
@@ -239,7 +239,7 @@ def docs_api(environ: Mapping[str, str]) -> Handler:
     """Build the function that describes the API."""
     from postbreeze.http import docs, openapi
 
-    parts = _Edges(env.read(env.DocsApiSettings, environ))
+    parts = _Edges(env.DocsApiSettings(environ))
     return parts.edge(docs.router(openapi.text))
 
 
@@ -250,7 +250,7 @@ def workspaces_api(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.disconnect import DisconnectAccount
     from postbreeze.operations.workspaces import ReadAccounts, ReadWorkspaces
 
-    settings = env.read(env.WorkspacesApiSettings, environ)
+    settings = env.WorkspacesApiSettings(environ)
     parts = _Parts(settings)
     directory = parts.directory(settings.workspaces_table)
     disconnections = parts.disconnections(settings.workspaces_table)
@@ -281,7 +281,7 @@ def start_publish(environ: Mapping[str, str]) -> Handler:
     """Build the function that a schedule's fire invokes."""
     from postbreeze import triggers
 
-    settings = env.read(env.StartPublishSettings, environ)
+    settings = env.StartPublishSettings(environ)
     parts = _Parts(settings)
     effects = parts.effects(
         bus=parts.bus(settings.events_topic_arn),
@@ -297,7 +297,7 @@ def publish_target(environ: Mapping[str, str]) -> Handler:
     from postbreeze.adapters.text_lengths import TextLengths
     from postbreeze.operations.publish import PublishOneTarget
 
-    settings = env.read(env.PublishTargetSettings, environ)
+    settings = env.PublishTargetSettings(environ)
     parts = _Parts(settings)
     effects = parts.effects(
         bus=parts.bus(settings.events_topic_arn),
@@ -324,7 +324,7 @@ def fan_out_event(environ: Mapping[str, str]) -> Handler:
     from postbreeze import triggers
     from postbreeze.operations.fan_out import FanOut
 
-    settings = env.read(env.FanOutEventSettings, environ)
+    settings = env.FanOutEventSettings(environ)
     parts = _Parts(settings)
     operation = FanOut(
         posts=parts.posts,
@@ -346,7 +346,7 @@ def deliver_webhook(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.judge import JudgeEndpoint
     from postbreeze.operations.notices import TellOthers
 
-    settings = env.read(env.DeliverWebhookSettings, environ)
+    settings = env.DeliverWebhookSettings(environ)
     parts = _Parts(settings)
     webhooks = parts.webhooks(settings.webhooks_table)
     queue = parts.delivery_queue(settings.delivery_queue_url, settings.late_delivery_queue_url)
@@ -380,7 +380,7 @@ def reconcile(environ: Mapping[str, str]) -> Handler:
     from postbreeze.operations.notices import TellOthers
     from postbreeze.operations.reconcile import Reconcile
 
-    settings = env.read(env.ReconcileSettings, environ)
+    settings = env.ReconcileSettings(environ)
     parts = _Parts(settings)
     webhooks = parts.webhooks(settings.webhooks_table)
     queue = parts.delivery_queue(settings.delivery_queue_url, settings.late_delivery_queue_url)

@@ -1,23 +1,20 @@
 """What the environment tells each function, read once.
 
 A field's name in upper case is its variable's name. Each function has its own class, so that it is
-given, and needs, nothing that it does not use.
+given, and needs, nothing that it does not use. They are no data classes: to make twelve of those
+takes longer than to read any of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TypeVar
-
-Kind = TypeVar("Kind", bound="CommonSettings")
+from inspect import get_annotations
 
 
 class ConfigurationError(Exception):
     """The environment lacks something; the message names it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CommonSettings:
     """What every function is told."""
 
@@ -26,20 +23,29 @@ class CommonSettings:
     powertools_metrics_namespace: str
     powertools_log_level: str
 
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Read them.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+        Raises:
+            ConfigurationError: Variables are missing or empty; all of them are named.
+        """
+        names = variables(type(self))
+        missing = sorted(name for name in names.values() if not environ.get(name))
+        if missing:
+            raise ConfigurationError(f"not set in the environment: {', '.join(missing)}")
+        vars(self).update({field: environ[name] for field, name in names.items()})
+
+
 class DocsApiSettings(CommonSettings):
     """Settings of docs_api, which has no data."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(CommonSettings):
     """What every function that has to do with posts is told."""
 
     posts_table: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPostSettings(Settings):
     """Settings of cancel_post."""
 
@@ -48,7 +54,6 @@ class CancelPostSettings(Settings):
     schedule_group: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PostsApiSettings(CancelPostSettings):
     """Settings of posts_api, which also makes schedules, retries, and looks at media."""
 
@@ -60,12 +65,10 @@ class PostsApiSettings(CancelPostSettings):
     media_bucket: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspacesApiSettings(CancelPostSettings):
     """Settings of workspaces_api, which cancels what a disconnected account has scheduled."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MediaApiSettings(Settings):
     """Settings of media_api."""
 
@@ -74,7 +77,6 @@ class MediaApiSettings(Settings):
     media_bucket: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class WebhooksApiSettings(Settings):
     """Settings of webhooks_api."""
 
@@ -85,7 +87,6 @@ class WebhooksApiSettings(Settings):
     late_delivery_queue_url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StartPublishSettings(Settings):
     """Settings of start_publish."""
 
@@ -93,7 +94,6 @@ class StartPublishSettings(Settings):
     events_topic_arn: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishTargetSettings(Settings):
     """Settings of publish_target."""
 
@@ -105,7 +105,6 @@ class PublishTargetSettings(Settings):
     bluesky_url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FanOutEventSettings(Settings):
     """Settings of fan_out_event."""
 
@@ -113,7 +112,6 @@ class FanOutEventSettings(Settings):
     delivery_queue_url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverWebhookSettings(FanOutEventSettings):
     """Settings of deliver_webhook, which also opens secrets."""
 
@@ -121,7 +119,6 @@ class DeliverWebhookSettings(FanOutEventSettings):
     webhook_secrets_key_arn: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReconcileSettings(Settings):
     """Settings of reconcile."""
 
@@ -137,14 +134,6 @@ class ReconcileSettings(Settings):
     schedule_dlq_arn: str
 
 
-def read(kind: type[Kind], environ: Mapping[str, str]) -> Kind:
-    """Read one function's settings.
-
-    Raises:
-        ConfigurationError: Variables are missing or empty; all of them are named.
-    """
-    names = {field.name: field.name.upper() for field in fields(kind)}
-    missing = sorted(name for name in names.values() if not environ.get(name))
-    if missing:
-        raise ConfigurationError(f"not set in the environment: {', '.join(missing)}")
-    return kind(**{field: environ[name] for field, name in names.items()})
+def variables(kind: type[CommonSettings]) -> dict[str, str]:
+    """Return the fields of a class, each with the name of its variable."""
+    return {field: field.upper() for each in kind.__mro__ for field in get_annotations(each)}
