@@ -17,7 +17,7 @@ PATIENCE = 900.0
 """Seconds after which it is given up to wait for what has to come by itself. It takes some 300: a
 claim of a publisher that died is asked about after three minutes and one more."""
 
-REQUESTS, KILLS = share(tested=(100, 5), proved=(1_000, 100))
+REQUESTS, KILLS = share(tested=(100, 5), proved=(500, 100))
 LONGEST = 1_800.0
 """Seconds of load at most; two cores with nothing else to do take some 240."""
 
