@@ -64,6 +64,9 @@ class Plan:
     requests: int
     """How many are to be accepted."""
 
+    kills: int
+    """How many workers are to be killed meanwhile."""
+
     longest: float
     """Seconds after which it is enough all the same."""
 
@@ -71,7 +74,10 @@ class Plan:
     pause: float = 0.6
     """The longest pause between two requests of a client."""
 
-    requests_a_kill: float = 4.0
+    @property
+    def requests_a_kill(self) -> float:
+        """How many requests there are from one kill to the next: few enough for some kills more."""
+        return 0.8 * self.requests / self.kills
 
     def chance(self, whose: str) -> random.Random:
         """Return the chance that one part of it goes by."""
@@ -90,13 +96,16 @@ class Progress:
 
     plan: Plan
     board: Board
+    workers: Workers
     began: float
 
     @property
     def share(self) -> float:
         """The share that is done."""
         spent = (time.monotonic() - self.began) / self.plan.longest
-        return max(self.board.accepted / self.plan.requests, spent)
+        accepted = self.board.accepted / self.plan.requests
+        killed = self.workers.kills.total() / self.plan.kills
+        return max(min(accepted, killed), spent)
 
     @property
     def is_over(self) -> bool:
@@ -560,7 +569,7 @@ def soak(stack: Stack, plan: Plan, *, patience: float) -> Soaked:
     killer = Killer(workers, plan)
     with _listeners(stack) as listeners:
         began = time.monotonic()
-        progress = Progress(plan=plan, board=board, began=began)
+        progress = Progress(plan=plan, board=board, workers=workers, began=began)
         clients = [
             Client(number=number, stack=stack, board=board, chance=plan.chance(f"client {number}"))
             for number in range(plan.clients)
