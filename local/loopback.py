@@ -212,13 +212,20 @@ class ToldHandler(LoopbackHandler):
     sys_version = ""
 
     def read_body(self, limit: int) -> bytes | HTTPStatus:
-        """Return the request's body, or the status to refuse it with."""
+        """Return the request's body, or the status to refuse it with.
+
+        Raises:
+            ConnectionAbortedError: The client hung up in the middle of it: it asked for nothing.
+        """
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isdecimal():
             return HTTPStatus.LENGTH_REQUIRED
         if int(length) > limit:
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-        return self.rfile.read(int(length))
+        content = self.rfile.read(int(length))
+        if len(content) < int(length):
+            raise ConnectionAbortedError
+        return content
 
     def take_order(self, path: str, content: bytes) -> bool:
         """Answer ``/_health`` and ``/_behave``; tell whether it was one of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -195,6 +196,18 @@ def test_bodies_it_cannot_take_are_refused(
     receiver: Receiver, headers: dict[str, str], status: int
 ) -> None:
     assert call(receiver.port, body=None, headers=headers)[0] == status
+    assert receiver.requests == []
+
+
+def test_a_request_of_which_half_comes_is_none(receiver: Receiver) -> None:
+    # Given a client that hangs up in the middle of its body
+    with socket.create_connection(("127.0.0.1", receiver.port)) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: receiver\r\nContent-Length: 9\r\n\r\nhalf")
+        connection.shutdown(socket.SHUT_WR)
+        # When
+        answer = connection.recv(1)
+    # Then
+    assert answer == b""
     assert receiver.requests == []
 
 

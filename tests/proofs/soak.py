@@ -9,25 +9,21 @@ refuse, and lose answers. All that is left to chance begins from one seed.
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import urllib3
 from boto3.dynamodb.types import TypeDeserializer
 
-from local.processes import Background
 from local.receiver import Behaviour, Receiver
 from postbreeze.domain.webhook import EndpointStatus
 from tests.e2e.aws import client, schedules
@@ -44,6 +40,7 @@ from tests.support.ledger import (
     Receipt,
     Request,
 )
+from tests.support.workers import Workers
 
 Stack = Mapping[str, Any]
 
@@ -67,6 +64,9 @@ class Plan:
     requests: int
     """How many are to be accepted."""
 
+    kills: int
+    """How many workers are to be killed meanwhile."""
+
     longest: float
     """Seconds after which it is enough all the same."""
 
@@ -74,7 +74,10 @@ class Plan:
     pause: float = 0.6
     """The longest pause between two requests of a client."""
 
-    requests_a_kill: float = 8.0
+    @property
+    def requests_a_kill(self) -> float:
+        """How many requests there are from one kill to the next: few enough for some kills more."""
+        return 0.8 * self.requests / self.kills
 
     def chance(self, whose: str) -> random.Random:
         """Return the chance that one part of it goes by."""
@@ -93,13 +96,16 @@ class Progress:
 
     plan: Plan
     board: Board
+    workers: Workers
     began: float
 
     @property
     def share(self) -> float:
         """The share that is done."""
         spent = (time.monotonic() - self.began) / self.plan.longest
-        return max(self.board.accepted / self.plan.requests, spent)
+        accepted = self.board.accepted / self.plan.requests
+        killed = self.workers.kills.total() / self.plan.kills
+        return max(min(accepted, killed), spent)
 
     @property
     def is_over(self) -> bool:
@@ -353,16 +359,9 @@ class Killer:
 
     STALKED: Final = "reconcile"
 
-    def __init__(self, stack: Stack, plan: Plan) -> None:
-        folder = Path(stack["receiver"]["log"]).resolve().parent
-        pid = Background(name="engine", folder=folder).pid()
-        if pid is None:
-            raise AssertionError(f"no engine runs in {folder}")
-        self.engine = pid
-        self.prefix = f"{stack['stackName']}-"
+    def __init__(self, workers: Workers, plan: Plan) -> None:
+        self.workers = workers
         self.plan = plan
-        self.kills: Counter[tuple[str, str]] = Counter()
-        self._names: dict[int, str] = {}
 
     def work(self, progress: Progress) -> None:
         """Kill a worker every so many requests."""
@@ -377,67 +376,17 @@ class Killer:
                 if not progress.is_rough:
                     del likely["publish-target"]
                 name = chance.choices(list(likely), list(likely.values()))[0]
-                killed = self._kill(name, chance.uniform(0, 0.03), even_idle=chance.random() < 0.1)
+                delay, even_idle = chance.uniform(0, 0.03), chance.random() < 0.1
+                killed = self.workers.kill(name, delay, even_idle=even_idle)
 
     def stalk(self, progress: Progress) -> None:
         """Kill every other run or so of what runs once a minute, at some moment of it."""
         chance = self.plan.chance("stalker")
         while not progress.is_over:
-            if self._kill(self.STALKED, chance.uniform(0, 0.3), even_idle=False):
+            if self.workers.kill(self.STALKED, chance.uniform(0, 0.3), even_idle=False):
                 again = time.monotonic() + chance.uniform(0, 100)
                 while time.monotonic() < again and not progress.is_over:
                     time.sleep(0.5)
-
-    def _kill(self, name: str, delay: float, *, even_idle: bool) -> bool:
-        """Kill one of a function's workers; at work if one is seen to be, within half a second."""
-        workers = [pid for pid, function in self.workers() if function == name]
-        for _ in range(100):
-            for pid in workers:
-                if _stat(pid)[:1] == ["R"]:
-                    time.sleep(delay)
-                    return self._end(pid, name, "at work")
-            time.sleep(0.005)
-        return even_idle and bool(workers) and self._end(workers[0], name, "idle")
-
-    def workers(self) -> Iterator[tuple[int, str]]:
-        """Yield each worker of the engine, by its process, with its function's name."""
-        for process in Path("/proc").glob("[0-9]*"):
-            pid = int(process.name)
-            if pid not in self._names and _parent(pid) == self.engine:
-                with suppress(OSError):
-                    for variable in (process / "environ").read_bytes().split(b"\0"):
-                        name, _, value = variable.partition(b"=")
-                        if name == b"AWS_LAMBDA_FUNCTION_NAME":
-                            self._names[pid] = value.decode().removeprefix(self.prefix)
-            if pid in self._names:
-                yield pid, self._names[pid]
-
-    def _end(self, pid: int, name: str, how: str) -> bool:
-        with suppress(ProcessLookupError):
-            handle = os.pidfd_open(pid)
-            try:
-                # The number may have gone to another process since; the handle cannot.
-                if _parent(pid) == self.engine:
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                    self.kills[name, how] += 1
-                    return True
-            finally:
-                os.close(handle)
-        return False
-
-
-def _stat(pid: int) -> list[str]:
-    """Return a process's state, its parent and so on; nothing where it is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-    except OSError:
-        return []
-    return text.rpartition(")")[2].split()
-
-
-def _parent(pid: int) -> int | None:
-    fields = _stat(pid)
-    return int(fields[1]) if fields else None
 
 
 # ---------------------------------------------------------------------------------------- mischief
@@ -616,10 +565,11 @@ def soak(stack: Stack, plan: Plan, *, patience: float) -> Soaked:
         plan: How much of it.
         patience: Seconds to wait for that at most.
     """
-    killer, mischief, board = Killer(stack, plan), Mischief(stack, plan), Board()
+    workers, mischief, board = Workers(stack), Mischief(stack, plan), Board()
+    killer = Killer(workers, plan)
     with _listeners(stack) as listeners:
         began = time.monotonic()
-        progress = Progress(plan=plan, board=board, began=began)
+        progress = Progress(plan=plan, board=board, workers=workers, began=began)
         clients = [
             Client(number=number, stack=stack, board=board, chance=plan.chance(f"client {number}"))
             for number in range(plan.clients)
@@ -633,7 +583,7 @@ def soak(stack: Stack, plan: Plan, *, patience: float) -> Soaked:
         evidence, unrest = settled(stack, board, patience=patience, receipts=listeners.receipts)
     return Soaked(
         evidence=evidence,
-        kills=killer.kills,
+        kills=workers.kills,
         mischief=mischief.done,
         unrest=unrest,
         load_seconds=loaded - began,

@@ -48,7 +48,7 @@ from tests.support.post_model import (
 )
 from tests.support.proof import Proved, share
 
-LIVES = share(tested=300, proved=1_500)
+LIVES = share(tested=300, proved=750)
 STEPS = 50
 
 MOST_POSTS = 6

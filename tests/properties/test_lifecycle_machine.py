@@ -427,7 +427,7 @@ class WholeService(RuleBasedStateMachine):
         self.core.check()
 
 
-LIVES = share(tested=150, proved=2_000)
+LIVES = share(tested=150, proved=1_000)
 
 
 @pytest.mark.parametrize(

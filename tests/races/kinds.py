@@ -444,11 +444,11 @@ KINDS: Sequence[Kind] = (
     ),
     Kind(
         name="4 reschedules ∥ cancel ∥ fires of three generations",
-        rounds=400,
+        rounds=150,
         deal=_storm,
         all_ends=_STOPPED_OR_OUT,
     ),
-    Kind(name="cancel ∥ patch ∥ fires", rounds=900, deal=_patch, all_ends=_SPLIT),
+    Kind(name="cancel ∥ patch ∥ fires", rounds=700, deal=_patch, all_ends=_SPLIT),
     Kind(
         name="delete ∥ duplicate fires",
         rounds=1_000,
