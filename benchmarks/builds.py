@@ -67,7 +67,7 @@ class Builds:
         return Code(function=folder / _resource(name), layers=folder / "opt")
 
     def floor(self, name: str) -> Code:
-        """Return one of `floors`, beside the layer of third parties with boto3 added."""
+        """Return one of `floors`, beside the layer of third parties with boto3, whole, added."""
         return Code(function=self.beside / "floors" / name, layers=self.beside / "boto3")
 
 
@@ -91,7 +91,9 @@ def make() -> Builds:
     _unpack([compiled / "DependenciesLayer", compiled / "PostbreezeLayer"], compiled / "opt")
     shutil.copytree(compiled, bare, ignore=_CACHES)
     _unpack([compiled / "DependenciesLayer"], beside / "boto3")
-    for package in ("boto3", "s3transfer"):
+    # As anyone would install them: what is cut out of botocore's data is this project's own doing.
+    shutil.rmtree(beside / "boto3" / "botocore")
+    for package in ("boto3", "botocore", "s3transfer"):
         shutil.copytree(_installed(package), beside / "boto3" / package, ignore=_CACHES)
     shutil.copytree(FLOORS, beside / FLOORS.name, ignore=_CACHES)
     compile_bytecode(interpreter, beside)

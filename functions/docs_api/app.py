@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from postbreeze import bootstrap
+from postbreeze.starting import kept_for_good
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-_handle = bootstrap.docs_api(os.environ)
+with kept_for_good():
+    from postbreeze import bootstrap
+
+    _handle = bootstrap.docs_api(os.environ)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

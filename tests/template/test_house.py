@@ -21,6 +21,7 @@ DOORS = {
     "postbreeze.bootstrap",
     "postbreeze.http",
     "postbreeze.observability",
+    "postbreeze.starting",
     "postbreeze.triggers",
 }
 
