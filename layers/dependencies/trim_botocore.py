@@ -31,12 +31,11 @@ def main(data: Path, services: Collection[str]) -> None:
 
 
 def undocumented(model: Any) -> Any:
-    """Leave out what a part of a model says to people."""
+    """Empty what a part of a model says to people; botocore counts on there being something."""
     if isinstance(model, dict):
         return {
-            name: undocumented(part)
+            name: "" if name == "documentation" and isinstance(part, str) else undocumented(part)
             for name, part in model.items()
-            if name != "documentation" or not isinstance(part, str)
         }
     if isinstance(model, list):
         return [undocumented(part) for part in model]
