@@ -200,7 +200,7 @@ def record() -> Recording:
             _webhooks(stage)
             _docs(stage)
             _events(stage)
-        return Recording(environ=stage.environ, scenes=stage.scenes)
+        return Recording(at=clock.now().isoformat(), environ=stage.environ, scenes=stage.scenes)
 
 
 def _next_year() -> datetime:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,10 +42,16 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """Every scene, and the environment that its function had."""
+    """Every scene, the moment of all of them, and the environment that its function had."""
 
+    at: str
     environ: Mapping[str, str]
     scenes: Sequence[Scene]
+
+    @property
+    def moment(self) -> datetime:
+        """When it was made: by a later clock, what was then begun may be due, or over."""
+        return datetime.fromisoformat(self.at)
 
     def scene(self, name: str) -> Scene:
         """Return the scene of that name."""
@@ -60,6 +67,7 @@ class Recording:
         """Read what was kept."""
         kept = json.loads(path.read_text(encoding="utf-8"))
         return cls(
+            at=kept["at"],
             environ=kept["environ"],
             scenes=[
                 Scene(

@@ -24,6 +24,7 @@ from botocore.httpsession import URLLib3Session
 
 from benchmarks.figures import interleaved
 from benchmarks.transport import Answers, Recording, Scene
+from postbreeze.adapters.clock import SystemClock
 
 ROUNDS = 30
 REQUESTS = 10
@@ -94,6 +95,7 @@ def main() -> None:
     os.environ.update(recording.environ)
     wire = Wire()
     setattr(URLLib3Session, "send", lambda _, request: wire.send(request))  # noqa: B010
+    setattr(SystemClock, "now", lambda _: recording.moment)  # noqa: B010
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         sys.stdout = nowhere
         from benchmarks.by_hand import HANDLERS  # noqa: PLC0415  # reads the environment

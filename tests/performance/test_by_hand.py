@@ -10,6 +10,7 @@ from botocore.httpsession import URLLib3Session
 from benchmarks import recording
 from benchmarks.warm_worker import Context, Wire, check_alike, played
 from postbreeze import bootstrap
+from postbreeze.adapters.clock import SystemClock
 
 WITHOUT_CALLS = {"getDescription", "getDocsPage", "getDocsAsset"}
 
@@ -24,6 +25,7 @@ def test_by_hand_the_same_calls_are_made_and_the_same_is_answered(
         monkeypatch.setenv(name, value)
     wire = Wire()
     monkeypatch.setattr(URLLib3Session, "send", lambda _, request: wire.send(request))
+    monkeypatch.setattr(SystemClock, "now", lambda _: recorded.moment)
     from benchmarks.by_hand import HANDLERS
 
     scenes = [scene for scene in recorded.scenes if "rawPath" in scene.event]

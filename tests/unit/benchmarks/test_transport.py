@@ -96,6 +96,6 @@ def test_a_recording_comes_back_from_its_file_as_it_was(tmp_path: Path) -> None:
     scene = Scene(
         name="s", function="f", event={"a": 1}, exchanges=[an_exchange("Encrypt", b"\x00\xff")]
     )
-    recording = Recording(environ={"A": "b"}, scenes=[scene])
+    recording = Recording(at="2026-06-01T09:00:00+00:00", environ={"A": "b"}, scenes=[scene])
     recording.write(tmp_path / "recording.json")
     assert Recording.read(tmp_path / "recording.json") == recording
