@@ -1,7 +1,7 @@
 """Routes: what a path's methods are answered by.
 
 Powertools' own router takes 50 ms to import, a tenth of a cold start, and knows neither 405 nor a
-path's methods; see the decision on it.
+path's methods (docs/adr/0010-routes-of-our-own-and-a-body-read-by-hand.md).
 """
 
 from __future__ import annotations
