@@ -31,7 +31,7 @@ class Needs(Enum):
     QUIET = "to be alone on it: where its stack gets no time, everything is late"
     TIME = "minutes to pass, on a stack of its own: it runs beside the others"
     CORES = "both of them"
-    CORE = "one of them: another of its kind gets the other"
+    CORE = "one of them: others of its kind get the other"
     ASKING = "to be asked for by its name: how long it takes depends on what is asked of it"
 
 
@@ -68,25 +68,25 @@ PROOFS = (
         ),
         workers=2,
     ),
-    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), needs=Needs.CORE),
-    Proof(name="clocks", tests=("tests/properties/test_clock.py",), needs=Needs.CORE),
     Proof(
         name="reconcile progress", tests=("tests/properties/test_reconcile_progress.py",), workers=2
     ),
+    Proof(name="model", tests=("tests/proofs/test_model.py",), workers=2),
+    Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",), workers=2),
+    Proof(name="mutants", tests=("tests/proofs/test_mutation.py",)),
+    Proof(name="races", tests=("tests/proofs/test_races.py",), needs=Needs.CORE),
     Proof(
         name="reconcile at scale",
         tests=("tests/proofs/test_reconcile_at_scale.py",),
         needs=Needs.CORE,
     ),
-    Proof(name="model", tests=("tests/proofs/test_model.py",), workers=2),
-    Proof(name="mechanisms", tests=("tests/proofs/test_mechanisms.py",), workers=2),
-    Proof(name="mutants", tests=("tests/proofs/test_mutation.py",)),
-    Proof(name="races", tests=("tests/proofs/test_races.py",)),
     Proof(
         name="webhook ledger",
         tests=("tests/proofs/test_webhook_ledger.py",),
         needs=Needs.CORE,
     ),
+    Proof(name="egress", tests=("tests/contracts/test_ssrf.py",), needs=Needs.CORE),
+    Proof(name="clocks", tests=("tests/properties/test_clock.py",), needs=Needs.CORE),
     Proof(
         name="deployed faults",
         tests=("tests/proofs/test_deployed_faults.py",),
