@@ -18,7 +18,7 @@ from benchmarks.transport import Recording
 
 IN_FULL = "cancel_post"
 MANY_ROUNDS = 20
-FEW_ROUNDS = 3
+FEW_ROUNDS = 7
 """How many samples there are of `cancel_post`, and of each other function."""
 
 MOST = {"boto3": 1.35, "no bytecode": 0.45}

@@ -51,7 +51,7 @@ from tests.support.many_posts import write_rows
 
 CLIENTS = {1: 10, 4: 5, 16: 2}
 """How many clients there are at once, and how many requests each makes in a block."""
-SECONDS = 20.0
+SECONDS = 40.0
 """What each number of clients has for its rounds."""
 MOST_PAIRS = 5
 """Rounds come in pairs, forwards and backwards; so many at most."""

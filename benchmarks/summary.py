@@ -93,14 +93,21 @@ def _compared_cells(this: Figure, that: Figure | None) -> Sequence[str]:
 
 
 def compared(this: Spread | None, that: Spread | None) -> str:
-    """Tell the ratio of two runs, and whether each lies within the other's quartiles."""
+    """Tell the ratio of two runs, and how they agree.
+
+    Returns:
+        The ratio of the medians; with *within* where each lies within the other's quartiles,
+        *overlapping* where the quartiles have something in common, *apart* where they have not.
+    """
     if this is None or that is None or that.median == 0:
         return ""
     ratio = f"{this.median / that.median:.2f}"
     if this.low == this.high or that.low == that.high:
         return ratio
-    agree = that.low <= this.median <= that.high and this.low <= that.median <= this.high
-    return f"{ratio}, {'within' if agree else 'outside'}"
+    if that.low <= this.median <= that.high and this.low <= that.median <= this.high:
+        return f"{ratio}, within"
+    overlap = this.low <= that.high and that.low <= this.high
+    return f"{ratio}, {'overlapping' if overlap else 'apart'}"
 
 
 def write_figures(path: Path, figures: Sequence[Figure]) -> None:

@@ -45,6 +45,7 @@ class Background:
         if noted is None:
             return None
         pid = int(noted["pid"])
+        _reap(pid)
         return pid if noted["began"] == _began(pid) is not None else None
 
     def start(self, command: list[str], *, env: Mapping[str, str], cwd: Path) -> None:
@@ -97,14 +98,19 @@ class Background:
 
 
 def _is_gone(group: int) -> bool:
-    """Tell whether no process of the group lives; reap our own child, if it is one."""
-    if group in _children:
-        _children[group].poll()
+    """Tell whether no process of the group lives."""
+    _reap(group)
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return True
     return False
+
+
+def _reap(pid: int) -> None:
+    """Let the system forget the process if it was our own child, and has ended."""
+    if pid in _children:
+        _children[pid].poll()
 
 
 def _began(pid: int) -> str | None:

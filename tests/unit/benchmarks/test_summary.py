@@ -72,7 +72,7 @@ def test_a_run_is_compared_with_another() -> None:
     assert [line.split(" | ")[5:] for line in lines] == [
         ["measured, to the other run's", "ratio, to the other run's |"],
         ["---", "--- |"],
-        ["0.50, outside", "1.00 |"],
+        ["0.50, apart", "1.00 |"],
         ["", " |"],
         ["1.00", "1.00 |"],
     ]
@@ -82,13 +82,17 @@ def test_a_run_is_compared_with_another() -> None:
     ("this", "that", "text"),
     [
         ((9.0, 10.0, 11.0), (9.5, 10.5, 12.0), "0.95, within"),
-        ((9.0, 10.0, 11.0), (10.5, 11.0, 12.0), "0.91, outside"),  # this is below its quartiles
-        ((9.0, 10.0, 13.0), (9.5, 14.0, 15.0), "0.71, outside"),  # that is above these
+        ((9.0, 10.0, 11.0), (10.5, 11.0, 12.0), "0.91, overlapping"),  # this is below its quartiles
+        ((9.0, 10.0, 13.0), (9.5, 14.0, 15.0), "0.71, overlapping"),  # that is above these
+        ((9.0, 10.0, 11.0), (11.0, 12.0, 13.0), "0.83, overlapping"),
+        ((11.0, 12.0, 13.0), (9.0, 10.0, 11.0), "1.20, overlapping"),
+        ((9.0, 10.0, 11.0), (11.5, 12.0, 13.0), "0.83, apart"),
+        ((11.5, 12.0, 13.0), (9.0, 10.0, 11.0), "1.20, apart"),
         ((9.0, 10.0, 11.0), (5.0, 5.0, 5.0), "2.00"),  # without quartiles nothing is within
         ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), ""),
     ],
 )
-def test_two_runs_agree_where_each_lies_within_the_others_quartiles(
+def test_how_two_runs_agree_is_told_by_their_quartiles(
     this: tuple[float, float, float], that: tuple[float, float, float], text: str
 ) -> None:
     one, other = (Spread(low=low, median=median, high=high) for low, median, high in (this, that))
