@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -62,13 +63,17 @@ def test_a_pid_that_now_belongs_to_another_program_is_left_alone(tmp_path: Path)
     assert not process.stop()
 
 
-def test_a_process_that_ended_says_why(tmp_path: Path) -> None:
+def test_a_process_that_ended_says_why_and_is_gone(tmp_path: Path) -> None:
     # Given
     process = started(tmp_path, "raise SystemExit('no such port')")
+    pid = json.loads(process.pid_file.read_text("utf-8"))["pid"]
     wait_until("its end", lambda: process.pid() is None, seconds=20)
     # When / Then
     with pytest.raises(LocalError, match="no such port"):
         process.check()
+    # And it is not left as a zombie
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
     process.stop()
 
 
