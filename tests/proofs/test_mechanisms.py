@@ -73,7 +73,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / ".local").mkdir()
     for name in LINKED:
         (root / name).symlink_to(paths.ROOT / name)
-    collected = _pytest(root, list(DATA["tests"]), "--collect-only", bytecode="")
+    collected = _pytest(root, list(DATA["tests"]), "--collect-only", keeps_bytecode=True)
     assert collected.returncode == 0, collected.stdout[-4000:] + collected.stderr[-4000:]
     return root
 
@@ -98,7 +98,7 @@ def test_a_test_fails_when_it_is_removed(
 
 def _failing(copy: Path, groups: Sequence[str]) -> list[str]:
     """Run groups of tests in a copy of the project; name the first that fail."""
-    ended = _pytest(copy, groups, f"--maxfail={ENOUGH}", bytecode="1")
+    ended = _pytest(copy, groups, f"--maxfail={ENOUGH}", keeps_bytecode=False)
     # 1: tests failed. Anything else is a run that did not get that far.
     assert ended.returncode in {0, 1}, ended.stdout[-4000:] + ended.stderr[-4000:]
     names = re.findall(r"^FAILED \S*?(\w+\.py::\w+)", ended.stdout, re.MULTILINE)
@@ -107,7 +107,7 @@ def _failing(copy: Path, groups: Sequence[str]) -> list[str]:
 
 
 def _pytest(
-    copy: Path, groups: Sequence[str], option: str, *, bytecode: str
+    copy: Path, groups: Sequence[str], option: str, *, keeps_bytecode: bool
 ) -> subprocess.CompletedProcess[str]:
     tests = [test for group in groups for test in DATA["tests"][group]]
     environment = {name: value for name, value in os.environ.items() if name != PROVING}
@@ -120,7 +120,7 @@ def _pytest(
         env={
             **environment,
             "PYTHONPATH": str(copy / "layers/postbreeze"),
-            "PYTHONDONTWRITEBYTECODE": bytecode,
+            "PYTHONDONTWRITEBYTECODE": "" if keeps_bytecode else "1",
         },
         capture_output=True,
         text=True,
